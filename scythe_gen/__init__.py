@@ -1,0 +1,1 @@
+"""io.yaml in, experiment repository out."""

@@ -1,0 +1,274 @@
+"""A batch in a slot: rows of specs.pq in, one outcome part out."""
+
+import hashlib
+import logging
+import os
+import socket
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+from pydantic_core import PydanticSerializationError
+
+from scythe_runtime.base import ExperimentInputSpec, ExperimentOutputSpec, user_log
+from scythe_runtime.batches import Batch, BatchReport, RunAddress, Verdict
+from scythe_runtime.columns import columns_of, decode, kind_in
+from scythe_runtime.errors import ScytheError, TaskNotWritten
+from scythe_runtime.files import FileValue, file_fields, replace_files
+from scythe_runtime.layout import PartName, RunLayout
+from scythe_runtime.outcomes import Failure, Outcomes, to_ipc
+from scythe_runtime.output import check_files
+from scythe_runtime.registry import Experiment, ExperimentRegistry
+from scythe_runtime.settings import ScytheStorageSettings
+from scythe_runtime.specs import open_specs, require_run
+from scythe_runtime.store import open_store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_RUN_IDS: Final = uuid.UUID("0d0c8f0e-6a3c-5e0e-9f0a-5c7e5c1f3a10")
+"""Namespace of the runs' own ids."""
+
+
+class WrongResult(ScytheError, TypeError):  # noqa: N818 - the name is what a user reads in errors.pq
+    """A function returned something else than its output spec."""
+
+
+class Runners:
+    """Runs the batches of any run whose task is registered here; what a slot process has."""
+
+    _KEPT: Final = 4
+
+    def __init__(self) -> None:
+        self._runners: dict[RunAddress, BatchRunner] = {}
+        if not user_log.handlers:  # `spec.log` goes where the slot's own output goes
+            user_log.addHandler(logging.StreamHandler())
+            user_log.setLevel(logging.INFO)
+
+    def run(self, batch: Batch, progress: Callable[[int], None]) -> BatchReport:
+        """Run a batch and commit its part; see `engine.BatchRunner`."""
+        assert batch.run is not None
+        runner = self._runners.get(batch.run)
+        if runner is None:
+            runner = self._runners[batch.run] = BatchRunner(batch.run)
+            if len(self._runners) > self._KEPT:
+                del self._runners[next(iter(self._runners))]
+        return runner.run(batch, progress)
+
+
+class BatchRunner:
+    """Runs batches of one run.
+
+    Args:
+        run: Which.
+    """
+
+    def __init__(self, run: RunAddress) -> None:
+        self._store = open_store(run.root_uri)
+        self._layout = RunLayout(run.run_id)
+        self._experiment: Experiment[Any, Any] = ExperimentRegistry.get_runnable(run.task_name)
+        self._specs = open_specs(self._store, self._layout)
+        self._run_ids = RunIds(run.run_id)
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        input_type = self._experiment.input_validator_type
+        output_type = self._experiment.output_validator_type
+        self._shared = {
+            "root_workflow_run_id": run.root_run_id,
+            "storage_settings": ScytheStorageSettings(),
+        }
+        self._injects = self._experiment.options.inject_workflow_run_id
+        self._validate = input_type.__pydantic_validator__.validate_python
+        keys = {column.name: column.key for column in columns_of(input_type)}
+        self._keys = [keys.get(name, name) for name in self._specs.schema.names]
+        self._kinds = [kind_in(field) for field in self._specs.schema]
+        # an extra field that a spec does not have is absent, not None
+        self._extras = [name for name in self._specs.schema.names if name not in keys]
+        self._outputs = columns_of(output_type, without={"dataframes"})
+        self._output_names = {column.name for column in self._outputs}
+        self._output_files = file_fields(output_type)
+        self._fetches = self._experiment.options.auto_fetch_files and bool(file_fields(input_type))
+        self._has_features = (
+            input_type.computed_features is not ExperimentInputSpec.computed_features
+        )
+
+    def run(self, batch: Batch, progress: Callable[[int], None]) -> BatchReport:
+        """Run a batch and commit its part; see `engine.BatchRunner`."""
+        started = time.perf_counter()
+        outcomes = Outcomes(self._outputs)
+        frames: dict[str, list[pa.Table]] = {}
+        if batch.verdict is not None:
+            for row in chain(*batch.rows):
+                self._judge(outcomes, row, batch.verdict)
+        else:
+            for row, run_id, values in self._values(batch):
+                progress(row)
+                self._run_spec(outcomes, frames, row, run_id, values)
+            progress(-1)
+        self._commit(batch, outcomes, frames)
+        return BatchReport(
+            succeeded=len(outcomes.rows) - outcomes.failed,
+            failed=outcomes.failed,
+            seconds=time.perf_counter() - started,
+            user_seconds=sum(outcomes.seconds),
+        )
+
+    def _values(self, batch: Batch) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """Yield each row with its run id and the values that its spec is validated from."""
+        table = self._specs.read(batch.rows)
+        columns = [decode(c, k) for c, k in zip(table.columns, self._kinds, strict=True)]
+        rows = list(chain(*batch.rows))
+        run_ids = self._run_ids.of_all(rows)
+        keys, extras = self._keys, self._extras
+        for row, run_id, record in zip(rows, run_ids, zip(*columns, strict=True), strict=True):
+            values = dict(zip(keys, record, strict=True))
+            for name in extras:
+                if values[name] is None:
+                    del values[name]
+            yield row, run_id, values
+
+    def _run_spec(
+        self,
+        outcomes: Outcomes,
+        frames: "dict[str, list[pa.Table]]",
+        row: int,
+        run_id: str,
+        values: dict[str, Any],
+    ) -> None:
+        """Run one spec, with its retries, and add its outcome."""
+        attempt = 0
+        while True:
+            attempt += 1
+            started = time.perf_counter()
+            try:
+                spec: ExperimentInputSpec = self._validate(values)
+                # what allocation knows to be right is set at a third of the price of validating it
+                spec.__dict__.update(self._shared)
+                if self._injects:
+                    spec.__dict__["workflow_run_id"] = run_id
+                features = spec.checked_features(self._output_names) if self._has_features else None
+                data, extra, tables = self._result(spec, row, run_id)
+            except BaseException as error:  # noqa: BLE001 - sys.exit() in a function is an outcome too
+                retries = self._experiment.options.retries
+                if attempt <= retries and not isinstance(error, TaskNotWritten):
+                    continue
+                outcomes.add_failure(Failure.of(error))
+            else:
+                outcomes.add_result(data, features, extra)
+                for name, table in tables.items():
+                    frames.setdefault(name, []).append(table)
+            outcomes.add_row(row, run_id, attempt, time.perf_counter() - started)
+            return
+
+    def _result(
+        self, spec: ExperimentInputSpec, row: int, run_id: str
+    ) -> "tuple[dict[str, Any], dict[str, Any] | None, dict[str, pa.Table]]":
+        """Return a spec's outputs with files as URIs, its extra outputs, and its frames."""
+        if self._experiment.accepts_tempdir:
+            # what cannot be removed (a simulator still writing) is not the spec's failure
+            with tempfile.TemporaryDirectory(prefix="scythe-", ignore_cleanup_errors=True) as name:
+                return self._stored(spec, row, run_id, self._call(spec, Path(name)))
+        return self._stored(spec, row, run_id, self._call(spec, None))
+
+    def _call(self, spec: ExperimentInputSpec, folder: Path | None) -> ExperimentOutputSpec:
+        experiment = self._experiment
+        if self._fetches:
+            spec = spec.with_local_files()
+            if folder is not None and experiment.options.local_file_location == "copied-to-tempdir":
+                spec = spec.with_files_copied_to(folder)
+        output = experiment.call(spec, folder)
+        if not isinstance(output, experiment.output_validator_type):
+            raise WrongResult(experiment.wrong_result(output))
+        return cast("ExperimentOutputSpec", output)
+
+    def _stored(
+        self, spec: ExperimentInputSpec, row: int, run_id: str, output: ExperimentOutputSpec
+    ) -> "tuple[dict[str, Any], dict[str, Any] | None, dict[str, pa.Table]]":
+        data = output.__dict__
+        if self._output_files:
+            check_files(output)
+            data = data | self._put_files(output, run_id)
+        tables: dict[str, pa.Table] = {}
+        if output.dataframes or output._frames:  # noqa: SLF001 - our own base class
+            from scythe_runtime.frames import frame_tables
+
+            tables = frame_tables(output, row, spec.experiment_id, spec.sort_index)
+        return data, output.__pydantic_extra__, tables
+
+    def _put_files(self, output: ExperimentOutputSpec, run_id: str) -> dict[str, Any]:
+        """Put the output's local files into the run and return the fields that name them, as URIs."""
+
+        def put(at: str, file: FileValue) -> str:
+            if not isinstance(file, Path):
+                return str(file)
+            key = self._layout.result_file(at, run_id, file.suffix)
+            self._store.put(key, file)
+            return self._store.uri(key)
+
+        return {
+            name: replace_files(output.__dict__[name], put, name) for name in self._output_files
+        }
+
+    def _judge(self, outcomes: Outcomes, row: int, verdict: Verdict) -> None:
+        outcomes.add_failure(Failure(verdict.error_type, verdict.message, None, None))
+        outcomes.add_row(row, self._run_ids.of(row), 1, verdict.seconds)
+
+    def _commit(
+        self, batch: Batch, outcomes: Outcomes, frames: "dict[str, list[pa.Table]]"
+    ) -> None:
+        """Put the frames, then the part: the part is the commit record."""
+        n = len(outcomes.rows)
+        metadata = {"worker": self._worker, "queue_id": batch.queue_id, "frames": sorted(frames)}
+        try:
+            table = outcomes.to_table(metadata)
+        except PydanticSerializationError:  # one spec's value must not cost the batch
+            from scythe_runtime.frames import without_rows
+
+            frames = without_rows(frames, outcomes.fail_unstorable())
+            table = outcomes.to_table({**metadata, "frames": sorted(frames)})
+        require_run(self._store, self._layout)
+        for name, tables in frames.items():
+            from scythe_runtime.frames import join_frames
+
+            key = self._layout.frame_part(batch.plan, name, batch.id, batch.offset, n)
+            self._store.put(key, to_ipc(join_frames(tables)))
+        part = PartName(
+            batch=batch.id,
+            offset=batch.offset,
+            length=n,
+            succeeded=n - outcomes.failed,
+            failed=outcomes.failed,
+        )
+        self._store.put(self._layout.part(batch.plan, part), to_ipc(table))
+        require_run(self._store, self._layout)  # taken away meanwhile: it is not committed there
+
+
+class RunIds:
+    """The ids of a run's specs: uuid5 of run and row, so that a spec that is run again keeps its id."""
+
+    def __init__(self, run_id: str) -> None:
+        self.root = str(uuid.uuid5(_RUN_IDS, run_id))
+        self._hash = hashlib.sha1(uuid.UUID(self.root).bytes, usedforsecurity=False)
+
+    def of(self, row: int) -> str:
+        """Return the id of a row."""
+        return self.of_all([row])[0]
+
+    def of_all(self, rows: Sequence[int]) -> list[str]:
+        """Return the ids of rows: uuid5(root, str(row)), a fifth of the time that uuid.uuid5 takes."""
+        copy = self._hash.copy
+        digests = []
+        for row in rows:
+            digest = copy()
+            digest.update(b"%d" % row)
+            digests.append(digest.digest())
+        data = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 20)[:, :16].copy()
+        data[:, 6] = data[:, 6] & 0x0F | 0x50  # version 5
+        data[:, 8] = data[:, 8] & 0x3F | 0x80  # the variant of RFC 4122
+        digits = np.frombuffer(data.tobytes().hex().encode(), dtype=np.uint8).reshape(-1, 32)
+        text = np.insert(digits, (8, 12, 16, 20), ord("-"), axis=1).tobytes().decode()
+        return [text[i : i + 36] for i in range(0, len(text), 36)]

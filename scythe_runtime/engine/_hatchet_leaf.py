@@ -1,0 +1,147 @@
+"""Batches on a worker: a thread of the queue's for each, few of them in a slot process at a time."""
+
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from scythe_runtime.batches import Batch, BatchReport, RunAddress, slice_rows
+from scythe_runtime.engine._hatchet_tasks import BatchInput, BatchOutput, spec_timeout_s
+from scythe_runtime.engine._load import task_ref
+from scythe_runtime.engine._pool import SlotPool
+from scythe_runtime.errors import EngineError, ScytheError
+from scythe_runtime.layout import RunLayout
+from scythe_runtime.plans import Plan
+from scythe_runtime.registry import Experiment
+from scythe_runtime.store import Store, open_store
+
+if TYPE_CHECKING:
+    from hatchet_sdk import Context
+
+_LOOK_S: Final = 0.25
+
+
+class HandedBack(ScytheError):  # noqa: N818 - what the dashboard shows
+    """A worker that shuts down gives a batch back; another one runs it."""
+
+
+class Slots:
+    """The slot processes of a worker, a pool an experiment, of which `size` batches are at work at a time.
+
+    Args:
+        size: How many batches run at a time, over all experiments.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._gate = threading.Semaphore(size)
+        self._pools: dict[str, SlotPool] = {}
+        self._lock = threading.Lock()
+        self._leaving = threading.Event()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether this worker shuts down."""
+        return self._leaving.is_set()
+
+    def start(self, experiment: Experiment[Any, Any]) -> SlotPool:
+        """Return the pool of an experiment, started."""
+        with self._lock:
+            if self.leaving:
+                raise HandedBack("this worker shuts down")
+            pool = self._pools.get(experiment.name)
+            if pool is None or pool.broken:
+                pool = SlotPool(
+                    task_ref(experiment.fn, name=experiment.name),
+                    runner="scythe_runtime.batch:Runners",
+                    slots=self.size,
+                    timeout_s=spec_timeout_s(experiment.options),
+                )
+                pool.start()
+                self._pools[experiment.name] = pool
+            return pool
+
+    def run(
+        self, experiment: Experiment[Any, Any], batch: Batch, cancelled: Callable[[], bool]
+    ) -> list[BatchReport]:
+        """Run a batch and return a report for each piece of it that was committed.
+
+        Raises:
+            HandedBack: The worker shuts down, or the batch was cancelled, before all was committed.
+            EngineError: It could not be committed.
+        """
+        reports: list[BatchReport] = []
+
+        def unwanted() -> bool:
+            return self.leaving or cancelled()
+
+        while not self._gate.acquire(timeout=_LOOK_S):
+            if unwanted():
+                raise HandedBack("not begun")
+        try:
+            pool = self.start(experiment)
+            pool.run([batch], lambda _, report: reports.append(report), should_stop=unwanted)
+        except EngineError:
+            if self.leaving:
+                raise HandedBack("this worker shuts down") from None
+            raise
+        finally:
+            self._gate.release()
+        if sum(r.succeeded + r.failed for r in reports) < sum(map(len, batch.rows)):
+            raise HandedBack("not finished")
+        return reports
+
+    def leave(self) -> None:
+        """Begin nothing more; what is at work goes on."""
+        self._leaving.set()
+
+    def close(self) -> None:
+        """Kill the slots; what is at work is handed back."""
+        self.leave()
+        with self._lock:
+            pools = list(self._pools.values())
+        for pool in pools:
+            pool.close()
+
+
+def batch_handler(
+    experiment: Experiment[Any, Any], slots: Slots
+) -> "Callable[[BatchInput, Context], BatchOutput]":
+    """Return what runs a batch for the queue."""
+
+    def run_batch(work: BatchInput, ctx: "Context") -> BatchOutput:
+        plan = plan_at(work.root_uri, work.run_id, work.plan)
+        start = work.batch * plan.batch_size
+        batch = Batch(
+            plan=work.plan,
+            id=work.batch,
+            rows=slice_rows(plan.rows, start, start + plan.batch_size),
+            queue_id=ctx.workflow_run_id,
+            run=RunAddress(work.root_uri, work.run_id, work.task_name, work.root_run_id),
+        )
+        reports = slots.run(experiment, batch, lambda: bool(ctx.is_cancelled))
+        output = BatchOutput(
+            succeeded=sum(report.succeeded for report in reports),
+            failed=sum(report.failed for report in reports),
+            seconds=round(sum(report.seconds for report in reports), 3),
+        )
+        if output.failed:
+            ctx.log(
+                f"{output.failed} of {output.succeeded + output.failed} specs failed: "
+                f"scythe errors {work.run_id}"
+            )
+        return output
+
+    return run_batch
+
+
+@lru_cache(maxsize=8)
+def store_at(root_uri: str) -> Store:
+    """Return the store at a URI; this process has one of each."""
+    return open_store(root_uri)
+
+
+@lru_cache(maxsize=64)
+def plan_at(root_uri: str, run_id: str, plan_id: str) -> Plan:
+    """Return a plan, which never changes."""
+    return Plan.from_json(store_at(root_uri).get(RunLayout(run_id).plan(plan_id)))

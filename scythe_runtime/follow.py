@@ -1,0 +1,56 @@
+"""How far a run is, read from its store: from any machine, whoever leads it."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from scythe_runtime.root import Progress
+
+if TYPE_CHECKING:
+    from scythe_runtime.experiments import ExperimentRun
+
+_FIRST_S: Final = 1.0
+_LONGEST_S: Final = 10.0
+_LOOKS_WITHOUT_CHANGE: Final = 3
+"""After so many a run that was interrupted is not followed any longer: nobody leads it."""
+
+
+def follow(
+    run: "ExperimentRun[Any, Any]", *, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Progress]:
+    """Yield how far a run is until it has ended; the rate is that since the first look.
+
+    A look is one listing of the parts. While nothing changes the looks become rarer.
+
+    Args:
+        run: Which.
+        sleep: Waits for so many seconds.
+    """
+    began = time.monotonic()
+    first: int | None = None
+    last, pause, still = -1, _FIRST_S, 0
+    while True:
+        ledger = run.ledger()
+        done, failed = ledger.num_done, ledger.num_failed
+        still = still + 1 if done == last else 0
+        manifest = run.manifest
+        left_alone = manifest.finished is not None and still >= _LOOKS_WITHOUT_CHANGE
+        ended = manifest.state not in {"allocated", "dispatched"} or left_alone
+        spent = time.monotonic() - began
+        first = done if first is None else first
+        rate = (done - first) / spent if spent > 0 else 0.0
+        left = ledger.num_specs - done
+        yield Progress(
+            phase="done" if ended else "run" if left else "gather",
+            specs=ledger.num_specs,
+            succeeded=done - failed,
+            failed=failed,
+            # when it began is not known here: as long as it would have taken at the rate that is seen
+            running_s=done / rate if rate and not ended else spent,
+            eta_s=left / rate if rate else None,
+        )
+        if ended:
+            return
+        pause = min(2 * pause, _LONGEST_S) if still else _FIRST_S
+        last = done
+        sleep(pause)

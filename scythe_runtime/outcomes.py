@@ -1,0 +1,216 @@
+"""Outcome parts: what a batch commits, an arrow file with a row for each spec.
+
+Columns: row, ok, attempt, seconds, workflow_run_id, the outputs, computed features (`feature:<name>`),
+and, where something failed, error_type, error_message, error_where, traceback. Worker, queue id and
+plan are in the schema's metadata, since they are the same for all rows.
+"""
+
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from scythe_runtime.columns import Column, Kind, encode, field_of, guess_kind, why_unstorable
+
+FEATURE: Final = "feature:"
+EXTRA: Final = "extra:"
+ERROR_COLUMNS: Final = ("error_type", "error_message", "error_where", "traceback")
+META_KEY: Final = b"scythe.part"
+
+_MESSAGE_LENGTH: Final = 4_000
+_TRACEBACK_LENGTH: Final = 20_000
+_HERE: Final = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a spec has no result.
+
+    Attributes:
+        type: The exception's class, or what the engine found ("SlotDied", "TimedOut").
+        message: The exception's text.
+        where: File and line in the user's code, for instance "task.py:41".
+        traceback: As Python prints it, from the user's function on.
+    """
+
+    type: str
+    message: str
+    where: str | None
+    traceback: str | None
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Failure":
+        """Return an exception as values; one that cannot even be printed too."""
+        tb = error.__traceback__
+        while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_HERE):
+            tb = tb.tb_next
+        frames = traceback.extract_tb(tb)
+        own = [
+            f
+            for f in frames
+            if "site-packages" not in f.filename and not f.filename.startswith("<")
+        ]
+        last = next(iter([*reversed(own), *reversed(frames)]), None)
+        try:
+            message = str(error)
+        except Exception as inner:  # noqa: BLE001 - the user's __str__ may do anything
+            message = f"<its text cannot be read: {type(inner).__name__}>"
+        try:
+            text = "".join(traceback.format_exception(type(error), error, tb))
+        except Exception:  # noqa: BLE001 - likewise
+            text = "".join(traceback.format_tb(tb))
+        return cls(
+            type=type(error).__qualname__,
+            message=_shorten(message, _MESSAGE_LENGTH),
+            where=f"{Path(last.filename).name}:{last.lineno}" if last else None,
+            traceback=_shorten(text, _TRACEBACK_LENGTH),
+        )
+
+
+def _shorten(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    half = length // 2
+    return f"{text[:half]}\n… {len(text) - length} characters left out …\n{text[-half:]}"
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """The outcomes of a batch, collected by column.
+
+    Attributes:
+        columns: The outputs that are stored.
+    """
+
+    columns: Sequence[Column]
+    rows: list[int] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    run_ids: list[str] = field(default_factory=list)
+    values: list[tuple[Any, ...]] = field(default_factory=list)
+    failures: dict[int, Failure] = field(default_factory=dict)
+    features: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    extras: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    _pick: Callable[[Mapping[str, Any]], tuple[Any, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        # of one name, itemgetter returns no tuple
+        self._pick = itemgetter(*names) if len(names) > 1 else lambda d: tuple(d[n] for n in names)
+
+    def add_row(self, row: int, run_id: str, attempt: int, seconds: float) -> None:
+        """Add what every outcome has; its result or failure has been added just before."""
+        self.rows.append(row)
+        self.run_ids.append(run_id)
+        self.attempts.append(attempt)
+        self.seconds.append(seconds)
+
+    def add_result(
+        self,
+        data: Mapping[str, Any],
+        features: Mapping[str, Any] | None,
+        extra: Mapping[str, Any] | None,
+    ) -> None:
+        """Add a result: outputs by name, computed features, and outputs that the class does not declare."""
+        if features:
+            self.features[len(self.values)] = features
+        if extra:
+            self.extras[len(self.values)] = extra
+        self.values.append(self._pick(data))
+
+    def add_failure(self, failure: Failure) -> None:
+        """Add a failure."""
+        self.failures[len(self.values)] = failure
+        self.values.append(self._nothing)
+
+    @property
+    def _nothing(self) -> tuple[None, ...]:
+        return (None,) * len(self.columns)
+
+    def fail_unstorable(self) -> set[int]:
+        """Turn results that hold a value that cannot be stored into failures, and return their rows."""
+        found = set()
+        for at, row in enumerate(self.rows):
+            names = (column.name for column in self.columns)
+            named = dict(zip(names, self.values[at], strict=True))
+            for name, value in (named | dict(self.extras.get(at, {}))).items():
+                why = why_unstorable(value)
+                if why is not None:
+                    message = f"output {name!r}: {why}. Return numbers, text, lists, dicts, models, or files."
+                    self.failures[at] = Failure("WrongResult", message, None, None)
+                    self.features.pop(at, None)
+                    self.extras.pop(at, None)
+                    self.values[at] = self._nothing
+                    found.add(row)
+                    break
+        return found
+
+    @property
+    def failed(self) -> int:
+        """How many have failed."""
+        return len(self.failures)
+
+    def to_table(self, metadata: Mapping[str, Any]) -> pa.Table:
+        """Return the part's table."""
+        arrays: list[pa.Array] = []
+        fields: list[pa.Field] = []
+
+        def add(name: str, values: Sequence[Any], kind: Kind) -> None:
+            made, stored = encode(values, kind)
+            arrays.append(made)
+            fields.append(field_of(name, made.type, stored))
+
+        add("row", self.rows, "int")
+        places = range(len(self.rows))
+        add("ok", [at not in self.failures for at in places], "bool")
+        add("attempt", self.attempts, "int")
+        add("seconds", self.seconds, "float")
+        add("workflow_run_id", self.run_ids, "str")
+        for i, column in enumerate(self.columns):
+            add(column.name, [values[i] for values in self.values], column.kind)
+        for prefix, dicts in ((FEATURE, self.features), (EXTRA, self.extras)):
+            for name in dict.fromkeys(key for d in dicts.values() for key in d):
+                loose = [dicts[at].get(name) if at in dicts else None for at in places]
+                add(f"{prefix}{name}", loose, guess_kind(loose))
+        if self.failed:
+            failures = [self.failures.get(at) for at in places]
+            add("error_type", [f and f.type for f in failures], "str")
+            add("error_message", [f and f.message for f in failures], "str")
+            add("error_where", [f and f.where for f in failures], "str")
+            add("traceback", [f and f.traceback for f in failures], "str")
+        schema = pa.schema(fields, metadata={META_KEY: json.dumps(dict(metadata)).encode()})
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def to_ipc(table: pa.Table) -> bytes:
+    """Return a table as an arrow file."""
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def from_ipc(data: bytes | Path) -> pa.Table:
+    """Return the table of an arrow file.
+
+    Raises:
+        pyarrow.ArrowInvalid: It is not a whole arrow file.
+    """
+    return open_ipc(data).read_all()
+
+
+def open_ipc(data: bytes | Path) -> Any:
+    """Return an arrow file, of which nothing but its schema is read; a local one is mapped.
+
+    Raises:
+        pyarrow.ArrowInvalid: It is not a whole arrow file.
+    """
+    return pa.ipc.open_file(
+        pa.memory_map(str(data)) if isinstance(data, Path) else pa.BufferReader(data)
+    )

@@ -1,0 +1,57 @@
+"""Hatchet and S3 as real servers, once a session; workers and allocating processes as real processes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from farm import HERE, Farm
+from servers import Hatchet, S3Server, why_no_hatchet
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hatchet, S3Server]]:
+    """Return a Hatchet engine and an S3 server that live as long as the session."""
+    reason = why_no_hatchet()
+    if reason:
+        pytest.skip(f"no Hatchet here: {reason}")
+    folder = tmp_path_factory.mktemp("servers")
+    engine = Hatchet(folder)
+    s3 = S3Server(folder / "s3")
+    yield engine, s3
+    s3.close()
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def shared_farm(
+    servers: tuple[Hatchet, S3Server], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Farm]:
+    """Return a repository with one worker, for tests that do no harm."""
+    farm = Farm(tmp_path_factory.mktemp("farm"), *servers)
+    farm.worker()
+    yield farm
+    farm.close()
+
+
+@pytest.fixture
+def new_farm(servers: tuple[Hatchet, S3Server], tmp_path: Path) -> Iterator[Callable[..., Farm]]:
+    """Return what makes repositories without workers."""
+    made: list[Farm] = []
+
+    def make(name: str = "farm", **_: Any) -> Farm:
+        folder = tmp_path / name
+        folder.mkdir()
+        made.append(Farm(folder, *servers))
+        return made[-1]
+
+    yield make
+    for farm in made:
+        farm.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a real engine."""
+    for item in items:
+        if HERE in item.path.parents and "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.hatchet)

@@ -1,0 +1,91 @@
+"""`scythe worker`, `scythe doctor` and `scythe status --follow` beside a real Hatchet engine."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from farm import HERE, Farm
+from servers import Process, poll
+
+SCYTHE = "import sys; from scythe_runtime.cli import main; sys.argv[0] = 'scythe'; main()"
+
+
+@pytest.fixture
+def farm(new_farm: Callable[..., Farm]) -> Farm:
+    """Return a repository of one experiment, as generated ones are, without workers."""
+    farm = new_farm()
+    task = farm.folder / "plot" / "task.py"
+    text = task.read_text()
+    task.write_text(text[: text.index("class Field_(")])
+    (farm.folder / "plot" / "sampler.py").write_text("def sample(n, seed):\n    return []\n")
+    return farm
+
+
+def scythe(farm: Farm, *arguments: str, **env: str) -> tuple[int, str]:
+    """Return exit code and output of a command line."""
+    process = farm.python(
+        SCYTHE.replace("'scythe';", f"'scythe'; sys.argv[1:] = {arguments!r};"), **env
+    )
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out + err
+
+
+def test_doctor_tells_of_engine_and_workers(farm: Farm) -> None:
+    """Without a worker the doctor says what to start; with one, how many slots it has."""
+    code, text = scythe(farm, "doctor")
+    assert "answers and takes the token" in text
+    assert "no worker serves scythe_experiment_add" in text
+    assert code == 1
+    farm.worker()
+    poll(
+        lambda: "1 workers with this code" in scythe(farm, "doctor")[1],
+        within_s=40,
+        what="the doctor sees the worker",
+    )
+
+
+def test_a_worker_with_an_embedded_hatchet(farm: Farm, tmp_path: Path) -> None:
+    """`scythe worker --embedded` starts its own Hatchet, and tells who allocates how to reach it."""
+    sidecar = tmp_path / "hatchet-embedded-sidecar"
+    sidecar.write_text(f'#!/bin/sh\nexec {sys.executable} {HERE / "sidecar.py"} "$@"\n')
+    sidecar.chmod(0o755)
+    env = {k: v for k, v in farm.env.items() if not k.startswith("HATCHET_")}
+    env["HATCHET_CLIENT_EMBEDDED_BINARY_PATH"] = str(sidecar)
+    code = SCYTHE.replace("'scythe';", "'scythe'; sys.argv[1:] = ['worker', '--embedded'];")
+    script = tmp_path / "embedded.py"  # the queue's listener imports the script again
+    script.write_text(f"if __name__ == '__main__':\n    {code}\n")
+    log = tmp_path / "embedded.log"
+    worker = Process([sys.executable, str(script)], log=log, env=env, cwd=farm.folder)
+    try:
+        poll(lambda: " serves " in log.read_text(), within_s=60, what="the embedded worker serves")
+        lines = [
+            line for line in log.read_text().splitlines() if line.startswith("HATCHET_CLIENT_")
+        ]
+        out = farm.run(
+            """
+from plot.task import *
+from scythe_runtime import BaseExperiment
+run, ref = BaseExperiment(runnable=add).allocate([Sum(a=1, b=k) for k in range(20)])
+print(ref.result().succeeded)
+""",
+            **dict(line.split("=", 1) for line in lines),
+        )
+        assert out.strip() == "20"
+    finally:
+        worker.stop(signal.SIGTERM)
+
+
+def test_without_a_sidecar_it_says_what_it_needs(farm: Farm, tmp_path: Path) -> None:
+    """Where no engine can be embedded, one message says what is needed, with exit code 2."""
+    code, text = scythe(
+        farm,
+        "worker",
+        "--embedded",
+        HATCHET_CLIENT_TOKEN="",
+        HATCHET_CLIENT_EMBEDDED_BINARY_PATH=str(tmp_path / "none"),
+    )
+    assert code == 2, text
+    assert "hatchet-embedded-sidecar" in text
+    assert "Traceback" not in text

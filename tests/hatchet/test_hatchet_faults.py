@@ -1,0 +1,189 @@
+"""What happens to servers and workers while a run goes: one outcome per spec, by itself or after one resume."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from farm import Farm
+from servers import poll
+
+from scythe_runtime import open_run
+from scythe_runtime.engine._hatchet import count_parts
+from scythe_runtime.layout import RunLayout
+from scythe_runtime.store import store_from_settings
+
+pytestmark = pytest.mark.timeout(240)
+
+N = 160
+
+GO = f"""
+from plot.task import *
+from scythe_runtime import BaseExperiment
+specs = [Sum(a=1, b=k, seconds=0.1, fate="raise" if k == 33 else "fine") for k in range({N})]
+run, ref = BaseExperiment(runnable=add, run_name="plot").allocate(specs, batch_size=5)
+print(run.experiment_id, flush=True)
+result = ref.result()
+print(result.succeeded, result.failed, result.pending, run.check().ok)
+"""
+
+WHOLE = f"{N - 1} 1 0 True"
+
+
+class Going:
+    """A run that somebody waits for."""
+
+    def __init__(self, farm: Farm, code: str = GO) -> None:
+        self.farm = farm
+        self.process = farm.python(code)
+        assert self.process.stdout is not None
+        self.run_id = self.process.stdout.readline().strip()
+        assert self.run_id, self.process.communicate()[1]
+
+    def at(self, batches: int) -> None:
+        """Return when that many batches beyond the canary are committed."""
+        with reading(self.farm):
+            store = store_from_settings()
+            poll(
+                lambda: count_parts(store, RunLayout(self.run_id))[2] >= batches,
+                within_s=60,
+                what=f"{batches} batches of {self.run_id}",
+            )
+
+    def end(self, within_s: float = 100) -> str:
+        """Return what the waiting process says in the end."""
+        try:
+            out, err = self.process.communicate(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            out, err = self.process.communicate()
+            pytest.fail(f"still waiting: {out}\n{err}\n{self.farm.logs()}")
+        return out.strip() or err.strip()
+
+
+@contextmanager
+def reading(farm: Farm) -> Iterator[None]:
+    """Let this process read the farm's runs."""
+    patch = farm.store_env()
+    try:
+        yield
+    finally:
+        patch.undo()
+
+
+def test_kill_9_of_a_leaf_worker(new_farm: Callable[..., Farm]) -> None:
+    """Of two workers one is killed with its batches: the other one runs them, and the run ends by itself."""
+    farm = new_farm()
+    farm.worker()
+    doomed = farm.worker(SCYTHE_WORKER_DOES_FAN="false")
+    going = Going(farm)
+    going.at(4)
+    doomed.stop(signal.SIGKILL)
+    assert going.end() == WHOLE
+
+
+def test_kill_9_of_a_fan_worker_while_it_waits(new_farm: Callable[..., Farm]) -> None:
+    """The root's worker is killed: another one begins the root again, which finds its batches as they are."""
+    farm = new_farm()
+    farm.worker(SCYTHE_WORKER_DOES_FAN="false")
+    doomed = farm.worker(SCYTHE_WORKER_DOES_LEAF="false")
+    going = Going(farm)
+    going.at(4)
+    doomed.stop(signal.SIGKILL)
+    farm.worker(SCYTHE_WORKER_DOES_LEAF="false")
+    assert going.end() == WHOLE
+    with reading(farm):
+        assert [p.id for p in open_run(going.run_id).ledger().plans] == ["0000-canary", "0001-main"]
+
+
+def test_kill_9_of_all_workers_and_back(new_farm: Callable[..., Farm]) -> None:
+    """All workers are killed and one comes back: the run ends by itself."""
+    farm = new_farm()
+    workers = [farm.worker(), farm.worker()]
+    going = Going(farm)
+    going.at(4)
+    for worker in workers:
+        worker.stop(signal.SIGKILL)
+    farm.worker()
+    assert going.end() == WHOLE
+
+
+def test_sigterm_hands_back(new_farm: Callable[..., Farm]) -> None:
+    """A worker that is told to end gives back what it cannot finish in its grace time, and exits with 0."""
+    farm = new_farm()
+    leaving = farm.worker(SCYTHE_WORKER_GRACE="1s")
+    slow = GO.replace("seconds=0.1", "seconds=1.5").replace(f"range({N})", "range(24)")
+    going = Going(farm, slow)
+    going.at(1)
+    farm.worker()
+    leaving.popen.send_signal(signal.SIGTERM)
+    assert leaving.popen.wait(25) == 0, farm.logs()
+    assert going.end() == "24 0 0 True"
+
+
+def test_a_cancelled_root_and_resume(new_farm: Callable[..., Farm]) -> None:
+    """When the root is cancelled, who waits is told how to go on; resume runs what is missing."""
+    farm = new_farm()
+    farm.worker()
+    going = Going(farm)
+    going.at(2)
+    farm.run(f"""
+from scythe_runtime import open_run
+from scythe_runtime.hatchet import hatchet
+from scythe_runtime.manifest import load_yaml
+run = open_run("{going.run_id}")
+hatchet.runs.cancel(load_yaml(run.store.get(run._layout.dispatch))["workflow_run_id"])
+""")
+    said = going.end()
+    assert "was cancelled" in said
+    assert f"scythe resume {going.run_id}" in said
+    out = farm.run(f"""
+from scythe_runtime import open_run
+run = open_run("{going.run_id}")
+result = run.resume().result()
+print(result.succeeded, result.failed, result.pending, run.check().ok)
+""")
+    assert out.strip() == WHOLE
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_restart_of_the_engine(new_farm: Callable[..., Farm], how: int) -> None:
+    """The engine goes and comes back: workers and who waits connect again, the run ends by itself."""
+    farm = new_farm()
+    farm.worker()
+    going = Going(farm)
+    going.at(2)
+    farm.engine.restart(how)
+    assert going.end() == WHOLE
+
+
+def test_restart_of_postgres(new_farm: Callable[..., Farm]) -> None:
+    """The engine's database goes and comes back: the run ends by itself."""
+    farm = new_farm()
+    farm.worker()
+    going = Going(farm)
+    going.at(2)
+    farm.engine.postgres.stop()
+    farm.engine.postgres.start()
+    assert going.end() == WHOLE
+
+
+def test_more_nodes_than_durable_slots(new_farm: Callable[..., Farm]) -> None:
+    """A tree of four nodes on a worker that leads two at a time does not lock up."""
+    farm = new_farm()
+    farm.worker(SCYTHE_WORKER_DURABLE_SLOTS="2")
+    out = farm.run(
+        """
+from plot.task import *
+from scythe_runtime import BaseExperiment
+from scythe_runtime.scatter_gather import RecursionMap
+specs = [Sum(a=1, b=k) for k in range(40)]
+run, ref = BaseExperiment(runnable=add, run_name="plot").allocate(
+    specs, recursion_map=RecursionMap(factor=4, max_depth=1)
+)
+print(ref.result().succeeded, run.check().ok)
+""",
+        within_s=150,
+    )
+    assert out.strip() == "40 True"

@@ -1,0 +1,176 @@
+"""An experiment whose specs can be told what shall go wrong, and that notes every call."""
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from scythe_runtime import ExperimentInputSpec, ExperimentOutputSpec, ExperimentRegistry
+
+OWN_LIMIT_BYTES = 600 * 2**20
+
+
+class Load(ExperimentInputSpec):
+    """A spec: a number to work with, where to note the call, and what shall go wrong."""
+
+    k: int
+    folder: str
+    fate: str = "fine"
+
+
+class Answer(ExperimentOutputSpec):
+    """What the function makes of it."""
+
+    square: float
+    text: str
+
+
+def square_of(k: int) -> float:
+    """Return what `k` has to give."""
+    return k * k / 7
+
+
+class Unpicklable(Exception):  # noqa: N818
+    """An exception that can be neither pickled nor printed."""
+
+    def __init__(self, first: Any, second: Any) -> None:
+        super().__init__("two arguments are needed")
+        self.held = (lambda: first, threading.Lock(), second)
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text either")
+
+
+@ExperimentRegistry.Register(retries=0)
+def load(input_spec: Load) -> Answer:
+    """Return the square after what was asked for has gone wrong."""
+    folder = Path(input_spec.folder)
+    note(folder, input_spec.k)
+    answer = Answer(square=square_of(input_spec.k), text=f"k = {input_spec.k}")
+    if input_spec.fate == "fine":
+        return answer
+    return FATES[input_spec.fate](folder, answer) or answer
+
+
+@ExperimentRegistry.Register(retries=0, execution_timeout=1)
+def load_in_time(input_spec: Load) -> Answer:
+    """Do the same within a second."""
+    return load.fn(input_spec)
+
+
+def note(folder: Path, k: int) -> None:
+    """Append a line: the row and the process. One write, so that lines of two processes never mix."""
+    descriptor = os.open(folder / "calls", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{k} {os.getpid()}\n".encode())
+    os.close(descriptor)
+
+
+def wait_once(folder: Path, answer: Answer) -> None:
+    """Say that the middle of the run is reached, and wait to be killed or let go; the second time go on."""
+    reached = folder / "reached"
+    if reached.exists():
+        return
+    (folder / "reached.new").write_text(str(os.getpid()))
+    (folder / "reached.new").rename(reached)
+    deadline = time.monotonic() + 60
+    while not (folder / "go on").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def eat_memory(folder: Path, answer: Answer) -> None:
+    """Take memory until the kernel kills this process, which is put into the test's own group first."""
+    Path((folder / "group").read_text(), "cgroup.procs").write_text(str(os.getpid()))
+    held = [bytearray(b"x" * 2**20) for _ in range(4096)]
+    raise AssertionError(f"{len(held)} MiB were not too much")
+
+
+def eat_address_space(folder: Path, answer: Answer) -> None:
+    """Take memory until this process's own limit refuses it."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + OWN_LIMIT_BYTES, before[1]))
+    try:
+        held = [bytearray(64 * 2**20) for _ in range(4096)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    raise AssertionError(f"{len(held)} pieces were not too much")
+
+
+def hang(folder: Path, answer: Answer) -> None:
+    """Never end."""
+    time.sleep(600)
+
+
+def hang_in_c(folder: Path, answer: Answer) -> None:
+    """Hold the GIL in C for ever, deaf to SIGTERM, with a child program running."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (folder / "child").write_text(str(child.pid))
+    ctypes.PyDLL(None).sleep(600)
+
+
+def raise_error(folder: Path, answer: Answer) -> None:
+    """Raise, with another text for each row."""
+    raise ValueError(f"no luck with {answer.text}")
+
+
+def raise_unpicklable(folder: Path, answer: Answer) -> None:
+    """Raise what no other process could read."""
+    raise Unpicklable(1, 2)
+
+
+def give_nan(folder: Path, answer: Answer) -> Answer:
+    """Return a number that is none."""
+    return Answer(square=float("nan"), text=answer.text)
+
+
+def give_huge_frame(folder: Path, answer: Answer) -> Answer:
+    """Return a table of half a million rows."""
+    import pandas as pd
+
+    answer.dataframes["hours"] = pd.DataFrame({"load": range(500_000)})
+    return answer
+
+
+def give_wrong_type(folder: Path, answer: Answer) -> Any:
+    """Return something else."""
+    return {"square": 1.0}
+
+
+def die_while_putting(folder: Path, answer: Answer) -> None:
+    """Let this process be killed when the part of this batch is written, and does not have its name yet."""
+    if (folder / "killed").exists():
+        return
+    (folder / "killed").touch()
+    os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # written, and not yet renamed
+
+
+def fail_until_allowed(folder: Path, answer: Answer) -> None:
+    """Raise as long as the file "allowed" does not exist."""
+    if not (folder / "allowed").exists():
+        raise RuntimeError("not yet")
+
+
+FATES: dict[str, Any] = {
+    "raise": raise_error,
+    "wait-once": wait_once,
+    "kill": lambda folder, answer: os.kill(os.getpid(), signal.SIGKILL),
+    "exit": lambda folder, answer: os._exit(3),
+    "segfault": lambda folder, answer: ctypes.string_at(0),
+    "memory": eat_memory,
+    "address-space": eat_address_space,
+    "hang": hang,
+    "hang-in-c": hang_in_c,
+    "unpicklable": raise_unpicklable,
+    "nan": give_nan,
+    "huge-frame": give_huge_frame,
+    "wrong-type": give_wrong_type,
+    "die-while-putting": die_while_putting,
+    "fail-until-allowed": fail_until_allowed,
+}

@@ -1,0 +1,95 @@
+"""In the middle of a run of 2,000 specs something goes wrong: each spec still has exactly one outcome."""
+
+import math
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from fault_field import Field, is_gone, until
+from fault_tasks import load_in_time
+
+BAD = 1234
+BATCH = 50
+
+# fate: what errors.pq says, and how often the bad row is called (a death is tried alone once more)
+FAILURES = {
+    "raise": ("ValueError", "no luck with k = 1234", 1),
+    "exit": ("SlotDied", "process exited with code 3", 2),
+    "kill": ("SlotDied", "killed by SIGKILL", 2),
+    "segfault": ("SlotDied", "killed by SIGSEGV", 2),
+    "address-space": ("MemoryError", "", 1),
+    "wrong-type": ("WrongResult", "load returned dict, not Answer", 1),
+    "unpicklable": ("Unpicklable", "its text cannot be read: RuntimeError", 1),
+}
+
+
+@pytest.mark.parametrize("fate", FAILURES)
+def test_a_row_that_fails_is_named_and_costs_nothing_else(field: Field, fate: str) -> None:
+    """Whatever a function does to itself is one named failure; the other 1,999 rows have their values."""
+    run, ref = field.start({BAD: fate}, batch_size=BATCH)
+    assert (ref.result().succeeded, ref.result().failed) == (1999, 1)
+    error_type, message, calls = FAILURES[fate]
+    field.assert_whole(run, {BAD: (error_type, message)})
+    assert field.calls()[BAD] == calls
+    assert field.called_again() <= BATCH
+
+
+def test_a_row_that_eats_memory_is_killed_and_named(field: Field, memory_group: Path) -> None:
+    """The kernel kills the slot for memory: that row is named, with what it may mean."""
+    (field.folder / "group").write_text(str(memory_group))
+    run, ref = field.start({BAD: "memory"}, batch_size=BATCH)
+    assert ref.result().failed == 1
+    field.assert_whole(run, {BAD: ("SlotDied", "killed by SIGKILL (often: out of memory)")})
+    assert field.called_again() <= BATCH
+
+
+@pytest.mark.parametrize("fate", ["hang", "hang-in-c"])
+def test_a_row_that_hangs_is_stopped_with_its_child_program(field: Field, fate: str) -> None:
+    """A row that overruns its time is stopped, also in C with the GIL held and SIGTERM ignored."""
+    run, ref = field.start({BAD: fate}, load_in_time, batch_size=BATCH)
+    assert ref.result().failed == 1
+    field.assert_whole(run, {BAD: ("TimedOut", "timed out after 1 s")})
+    assert field.calls()[BAD] == 1
+    assert field.called_again() <= BATCH
+    if fate == "hang-in-c":
+        child = int((field.folder / "child").read_text())
+        until(lambda: is_gone(child))
+
+
+def test_nan_is_a_value(field: Field) -> None:
+    """NaN comes back as NaN: a result, no failure and no missing value."""
+    run, ref = field.start({BAD: "nan"}, batch_size=BATCH)
+    assert ref.result().state == "complete"
+    field.assert_whole(run, other={BAD: math.isnan})
+    assert run.results.arrow("scalars").column("square").null_count == 0
+
+
+def test_a_huge_frame_comes_back_whole(field: Field) -> None:
+    """One row's table of half a million rows is there in full; the other rows have none."""
+    run, ref = field.start({BAD: "huge-frame"}, batch_size=BATCH)
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
+    hours = run.results.arrow("hours")
+    assert hours.num_rows == 500_000
+    assert set(hours.column("sort_index").unique().to_pylist()) == {BAD}
+    assert hours.column("load").to_pylist() == list(range(500_000))
+
+
+def test_a_killed_slot_costs_at_most_its_batch(field: Field) -> None:
+    """Kill -9 of a slot from outside: another one goes on, and nothing has failed."""
+    run, ref = field.start({BAD: "wait-once"}, batch_size=BATCH)
+    os.kill(field.middle(), signal.SIGKILL)
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
+    assert 1 <= field.called_again() <= BATCH
+
+
+def test_a_slot_killed_while_its_part_is_written_leaves_no_half_part(field: Field) -> None:
+    """Kill -9 in the middle of a put: half a part is never seen, the batch is run once more."""
+    run, ref = field.start({BAD: "die-while-putting"}, batch_size=BATCH)
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
+    assert 1 <= field.called_again() <= BATCH
+    left_over = [p for p in Path("runs/.scythe/tmp").iterdir() if p.is_file()]
+    assert len(left_over) == 1, "what the killed slot was writing"

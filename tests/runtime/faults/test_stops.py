@@ -1,0 +1,134 @@
+"""The process that leads a run of 2,000 specs is killed or interrupted: resume runs only what is missing."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+from fault_field import Field, is_gone, until
+
+from scythe_runtime import open_run
+from scythe_runtime.errors import ExperimentRunNotFoundError
+
+MIDDLE = 1000
+BATCH = 50
+IDS = ["experiment_id", "root_workflow_run_id", "workflow_run_id"]
+
+
+def values(run):
+    """Return the final table without the ids, which are each run's own."""
+    return run.results.arrow("scalars").drop_columns(IDS)
+
+
+def stop(field: Field, process: "subprocess.Popen[str]", how: signal.Signals) -> str:
+    """Stop a run in its middle and return what it said; its slots are gone too."""
+    field.middle()
+    os.kill(process.pid, how)
+    _, said = process.communicate(timeout=30)
+    until(lambda: all(map(is_gone, field.processes())))
+    return said
+
+
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name
+)
+def test_resume_after_the_leading_process_was_stopped(field: Field, how: signal.Signals) -> None:
+    """After kill -9, Ctrl-C or a plain kill, resume runs at most one batch a slot again; the table is the same."""
+    process = field.start_elsewhere({MIDDLE: "wait-once"}, batch_size=BATCH)
+    said = stop(field, process, how)
+    run = open_run("field")
+    if how == signal.SIGINT:
+        assert process.returncode != 0
+        assert f"scythe resume {run.experiment_id}" in said
+    before = run.ledger()
+    assert 0 < before.num_done < field.n
+    done_before = field.calls()
+    result = run.resume().result()
+    assert (result.succeeded, result.pending, result.state) == (field.n, 0, "complete")
+    field.assert_whole(run)
+    assert field.called_again() <= 2 * BATCH
+    again = field.calls() - done_before
+    missing = {row for part in before.missing for row in part}
+    assert set(again) == missing
+
+    undisturbed, ref = field.start({})
+    ref.result()
+    assert values(run).drop_columns(["fate"]).equals(values(undisturbed).drop_columns(["fate"]))
+
+
+DIE_AT = """
+import os
+from scythe_runtime.store._folder import FolderStore
+
+put, seen = FolderStore.put, []
+
+def put_or_die(store, key, data, *, create=False):
+    seen.append(key)
+    if key.endswith({suffix!r}) and len([k for k in seen if k == key]) == {time}:
+        os.kill(os.getpid(), 9)
+    put(store, key, data, create=create)
+
+FolderStore.put = put_or_die
+"""
+
+
+@pytest.mark.parametrize("stage", ["specs.pq", "experiment_io_spec.yml", "manifest.yml"])
+def test_a_crash_while_allocating_leaves_no_run(field: Field, stage: str) -> None:
+    """Killed before its record is written, a run does not exist: nothing was called, the next one is whole."""
+    process = field.start_elsewhere({}, first=DIE_AT.format(suffix=stage, time=1))
+    assert process.wait(30) == -signal.SIGKILL
+    assert not (field.folder / "calls").exists()
+    with pytest.raises(ExperimentRunNotFoundError):
+        open_run("field")
+    run, ref = field.start({})
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
+
+
+@pytest.mark.parametrize(
+    ("stage", "time"),
+    [
+        ("0000-canary.json", 1),
+        ("0001-main.json", 1),
+        ("final/scalars.pq", 1),
+        ("final/errors.pq", 1),
+        ("manifest.yml", 2),
+    ],
+    ids=str,
+)
+def test_a_crash_at_each_later_stage_is_resumed(field: Field, stage: str, time: int) -> None:
+    """Killed before a plan, a final table or the last record is written: resume completes the run."""
+    process = field.start_elsewhere({5: "raise"}, first=DIE_AT.format(suffix=stage, time=time))
+    assert process.wait(30) == -signal.SIGKILL
+    run = open_run("field")
+    assert run.resume().result().state == "complete-with-failures"
+    field.assert_whole(run, {5: ("ValueError", "no luck")})
+    assert field.called_again() == 0
+
+
+def test_a_second_resume_runs_nothing(field: Field) -> None:
+    """A run that is whole is not run again: the table is the same file as before."""
+    run, ref = field.start({})
+    ref.result()
+    before = (field.folder / "runs" / run.experiment_id / "final" / "scalars.pq").stat()
+    result = run.resume().result()
+    assert (result.state, result.succeeded) == ("complete", field.n)
+    after = (field.folder / "runs" / run.experiment_id / "final" / "scalars.pq").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    assert field.called_again() == 0
+
+
+def test_retry_runs_only_what_failed(field: Field) -> None:
+    """After the cause is gone, a retry calls the failed rows alone; the table is that of an undisturbed run."""
+    bad = dict.fromkeys(range(100, 1700, 16), "fail-until-allowed")
+    run, ref = field.start(bad)
+    assert ref.result().failed == len(bad)
+    field.assert_whole(run, dict.fromkeys(bad, ("RuntimeError", "not yet")))
+    before = field.calls()
+    (field.folder / "allowed").touch()
+    assert run.retry_failed().result().state == "complete"
+    field.assert_whole(run)
+    assert field.calls() - before == dict.fromkeys(bad, 1)
+    undisturbed, ref = field.start({})
+    ref.result()
+    assert values(run).drop_columns(["fate"]).equals(values(undisturbed).drop_columns(["fate"]))

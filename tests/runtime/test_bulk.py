@@ -1,0 +1,160 @@
+"""Columns validated as lists: the same table, and the same refusals, as a model for each row."""
+
+import datetime as dt
+import math
+from collections.abc import Callable
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from scythe_runtime import ExperimentInputSpec
+from scythe_runtime.bulk import validated_columns
+from scythe_runtime.columns import columns_of, models_to_table
+from scythe_runtime.files import FileReference
+from scythe_runtime.table import NOT_STORED
+
+
+class Colour(Enum):
+    """A colour."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+class Mixed(ExperimentInputSpec):
+    """Fields of many kinds, none of which looks at another."""
+
+    number: float = Field(ge=-5, lt=1e9)
+    whole: int = Field(default=3, le=1000)
+    flag: bool = False
+    text: Annotated[str, AfterValidator(str.strip)] = "x"
+    choice: Literal["a", "b"] = "a"
+    colour: Colour = Colour.RED
+    other_colour: Colour | None = None
+    day: dt.date | None = None
+    maybe: float | None = None
+    weights: list[float] = Field(default_factory=list)
+    file: FileReference | None = None
+    named: float = Field(default=0.0, alias="called")
+
+
+def by_row(frame: pa.Table) -> pa.Table | None:
+    """Return what the rows' models make of a frame, None where one is refused."""
+    columns = columns_of(Mixed, without=NOT_STORED)
+    keys = {c.name: c.key for c in columns}
+    rows = [{keys.get(k, k): v for k, v in row.items()} for row in frame.to_pylist()]
+    try:
+        return models_to_table([Mixed(**row) for row in rows], columns)
+    except ValueError:
+        return None
+
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "number": st.floats(-6, 2e9) | st.just(math.nan),
+    "whole": st.integers(-(2**63), 1001) | st.floats(0, 3),
+    "flag": st.booleans() | st.integers(0, 2),
+    "text": st.text(max_size=3) | st.none(),
+    "choice": st.sampled_from(["a", "b", "c"]),
+    "colour": st.sampled_from(["red", "blue"]),
+    "other_colour": st.sampled_from(["red", None, "pink"]),
+    "day": st.dates() | st.none(),
+    "maybe": st.floats() | st.none() | st.integers(-9, 9),
+    "weights": st.lists(st.floats(0, 1), max_size=2),
+    "file": st.sampled_from(["a.txt", "s3://b/c", None]),
+    "called": st.floats(0, 1),
+    "named": st.floats(0, 1),
+    "undeclared": st.integers(0, 3) | st.none(),
+}
+
+
+@st.composite
+def frames(draw: Callable[..., Any]) -> pa.Table:
+    """Return a frame of some of the columns; each holds values of one of its strategies."""
+    n = draw(st.integers(1, 6))
+    names = draw(st.sets(st.sampled_from(sorted(VALUES))))
+    if {"called", "named"} <= names:
+        names.remove("named")
+    data = {}
+    for name in sorted(names | {"number"}):
+        values = draw(st.lists(VALUES[name], min_size=n, max_size=n))
+        try:
+            data[name] = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # no column of a frame holds both
+            continue
+    data.setdefault("number", pa.array([1.0] * n))
+    return pa.table(data)
+
+
+@settings(max_examples=150, deadline=None)
+@given(frame=frames())
+def test_columns_give_what_rows_give(frame: pa.Table) -> None:
+    """Whatever a frame holds: the table of its columns is that of its models, or it is left to them."""
+    expected = by_row(frame)
+    found = validated_columns(frame, Mixed, columns_of(Mixed, without=NOT_STORED))
+    if expected is None:
+        assert found is None
+    elif found is not None:
+        assert found.schema.equals(expected.schema, check_metadata=True)
+        assert str(found.to_pydict()) == str(expected.to_pydict())  # NaN is not itself
+
+
+def test_a_frame_that_is_right_needs_no_models() -> None:
+    """A frame of every kind of column is taken as columns; what does not change is not copied."""
+    frame = pa.table(
+        {"number": [0.5, 1.0], "text": [" a", "b"], "file": ["x.txt", None], "sort_index": [4, 5]}
+    )
+    found = validated_columns(frame, Mixed, columns_of(Mixed, without=NOT_STORED))
+    assert found is not None
+    assert found["text"].to_pylist() == ["a", "b"]
+    assert found["sort_index"].to_pylist() == [4, 5]
+    given_at, found_at = (t["number"].chunk(0).buffers()[1].address for t in (frame, found))
+    assert given_at == found_at
+
+
+class Ordered(ExperimentInputSpec):
+    """A model whose validator looks at the whole."""
+
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Ordered":
+        if self.low > self.high:
+            raise ValueError("crossed")
+        return self
+
+
+class Above(ExperimentInputSpec):
+    """A field whose validator looks at another."""
+
+    low: float
+    high: float
+
+    @field_validator("high")
+    @classmethod
+    def _above(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data["low"]:
+            raise ValueError("crossed")
+        return value
+
+
+class WithInit(ExperimentInputSpec):
+    """A model with code of its own."""
+
+    low: float
+    high: float
+
+    def model_post_init(self, context: Any) -> None:
+        """Do something."""
+
+
+@pytest.mark.parametrize("model", [Ordered, Above, WithInit])
+def test_models_that_look_at_the_whole_are_left_to_rows(model: type[ExperimentInputSpec]) -> None:
+    """Where validation of one field may depend on another, columns are not taken."""
+    frame = pa.table({"low": [1.0], "high": [0.0]})
+    assert validated_columns(frame, model, columns_of(model, without=NOT_STORED)) is None

@@ -1,0 +1,106 @@
+"""The io spec that a run writes: what scythe-gen reads back."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import pytest
+from sample_tasks import Everything, Report
+
+from scythe_gen.document import parse_text
+from scythe_gen.parse import parse
+from scythe_runtime import ExperimentInputSpec, ExperimentOutputSpec
+from scythe_runtime.iodiff import compare, highest
+from scythe_runtime.iospec import io_schema, io_spec
+
+
+class Site(ExperimentInputSpec):
+    """Where."""
+
+    latitude: float
+
+
+class Yield(ExperimentOutputSpec):
+    """How much, and when."""
+
+    total: float
+    _frames: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "hourly": {"hour": "integer", "p": "number"}
+    }
+
+
+def test_base_fields_are_required() -> None:
+    """experiment_id and sort_index have defaults in Python only."""
+    schema = io_schema(Everything, Report)
+    described = schema["$defs"]["Everything"]
+    assert described["required"][:2] == ["experiment_id", "sort_index"]
+    assert "storage_settings" not in described["properties"]
+    assert "ScytheStorageSettings" not in schema["$defs"]
+
+
+def test_a_record_is_a_definition() -> None:
+    """scythe-gen reads a run's record back, without base fields, frames included."""
+    model = parse(parse_text(io_spec(Site, Yield).decode(), "experiment_io_spec.yml"))
+    assert [f.name for f in model.inputs] == ["latitude"]
+    assert [(f.name, f.kind) for f in model.outputs] == [("total", "number"), ("hourly", "frame")]
+    assert [(c.name, c.type) for c in model.outputs[1].columns] == [
+        ("hour", "integer"),
+        ("p", "number"),
+    ]
+
+
+def spec(**fields: object) -> dict[str, object]:
+    """Return an io spec with those inputs, all required."""
+    side = {"type": "object", "properties": fields, "required": list(fields)}
+    return {"properties": {"input": side, "output": {"type": "object", "properties": {}}}}
+
+
+NUMBER = {"type": "number", "minimum": 0, "maximum": 15}
+
+
+def frame(**columns: object) -> dict[str, object]:
+    """Return an io spec whose one input stands for a frame with those columns."""
+    return spec(hourly={"x-frame": columns})
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        (frame(hour="integer", p={"type": "number", "x-unit": "W"}), None),
+        (frame(hour="integer", p="number", q="number"), "input.hourly: column q was added"),
+        (frame(hour="integer"), "input.hourly: column p was removed"),
+        (frame(hour="number", p="number"), "input.hourly: type of column hour changed"),
+    ],
+)
+def test_columns_move_the_version(new: dict[str, object], expected: str | None) -> None:
+    """Columns of frames count like fields; a unit that only one side tells does not."""
+    changes = compare(frame(hour="integer", p="number"), new)
+    assert [c.text for c in changes] == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("new", "level", "text"),
+    [
+        (spec(r=NUMBER), None, None),
+        (spec(r={**NUMBER, "description": "else", "x-sample": {"dist": "uniform"}}), None, None),
+        (spec(), "major", "input.r was removed"),
+        (spec(r=NUMBER, s=NUMBER), "minor", "input.s was added"),
+        (spec(r={**NUMBER, "maximum": 10}), "major", "input.r: maximum lowered from 15 to 10"),
+        (spec(r={**NUMBER, "maximum": 20}), "minor", "input.r: maximum raised from 15 to 20"),
+        (spec(r={**NUMBER, "minimum": 1}), "major", "input.r: minimum raised from 0 to 1"),
+        (spec(r={"type": "number", "maximum": 15}), "minor", "input.r: minimum 0 was dropped"),
+        (spec(r={**NUMBER, "multipleOf": 2}), "major", "input.r: multipleOf changed"),
+        (spec(r={**NUMBER, "x-unit": "W"}), "major", "input.r: unit changed from None to W"),
+        (
+            spec(r={"type": "integer", "minimum": 0, "maximum": 15}),
+            "major",
+            "input.r: type changed",
+        ),
+    ],
+)
+def test_changes_move_the_version(
+    new: dict[str, object], level: str | None, text: str | None
+) -> None:
+    """Removed, narrowed and changed fields are major, added and widened ones minor, notes nothing."""
+    changes = compare(spec(r=NUMBER), new)
+    assert highest(changes) == level
+    assert [c.text for c in changes] == ([text] if text else [])
