@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Literal
 
 from scythe_gen.changes import DEFINITION, definition_text
 from scythe_gen.compare import compare_specs
@@ -19,8 +19,8 @@ from scythe_gen.resources import resource
 from scythe_gen.schema import IOModel
 from scythe_gen.specs import specs_text
 from scythe_gen.version import tool_version
+from scythe_runtime.derived import FOLDER, MARK, RECORD
 
-MANIFEST: Final = "FILES"
 _HEADER_START = "# Generated from io.yaml by scythe-gen "
 
 State = Literal["hand-edited", "stale", "missing", "left over"]
@@ -49,7 +49,7 @@ def derived_files(model: IOModel, package: str) -> dict[str, str]:
 
     Returns:
         The same bytes for the same model, whatever the machine. `FILES` lists the others with the
-        sha256 of what follows their header.
+        sha256 of what follows their header, and has the digest by which a run sees that io.yaml was edited.
 
     Raises:
         GeneratedCodeError: The specs do not say what the definition says.
@@ -70,9 +70,10 @@ def derived_files(model: IOModel, package: str) -> dict[str, str]:
         f"# io.yaml sha256: {model.digest}\n"
     )
     manifest = "".join(f"{_sha256(body)}  {name}\n" for name, body in sorted(bodies.items()))
+    manifest += f"{MARK}{model.written}\n"
     return {
-        f"{package}/_generated/{name}": body if name.endswith(".json") else header + body
-        for name, body in [*bodies.items(), (MANIFEST, manifest)]
+        f"{package}/{FOLDER}/{name}": body if name.endswith(".json") else header + body
+        for name, body in [*bodies.items(), (RECORD, manifest)]
     }
 
 
@@ -109,7 +110,7 @@ def read_drift(root: Path, expected: Mapping[str, str]) -> list[Drift]:
         expected: What `derived_files` returns.
     """
     folder = _folder(expected)
-    recorded = _recorded(root / folder / MANIFEST)
+    recorded = _recorded(root / folder / RECORD)
     found = []
     for path, text in expected.items():
         actual = _read(root / path)
@@ -117,7 +118,7 @@ def read_drift(root: Path, expected: Mapping[str, str]) -> list[Drift]:
         if actual is None:
             found.append(Drift(path, "missing"))
         elif _body(actual) != _body(text):
-            ours = name == MANIFEST or recorded.get(name) == _sha256(_body(actual))
+            ours = name == RECORD or recorded.get(name) == _sha256(_body(actual))
             found.append(Drift(path, "stale" if ours else "hand-edited"))
     left = recorded.keys() - {PurePosixPath(path).name for path in expected}
     found += [
@@ -133,7 +134,7 @@ def write_derived(root: Path, expected: Mapping[str, str]) -> list[Drift]:
     Each file is replaced in one step.
     """
     drift = read_drift(root, expected)
-    manifest_last = sorted(drift, key=lambda item: item.path.endswith(f"/{MANIFEST}"))
+    manifest_last = sorted(drift, key=lambda item: item.path.endswith(f"/{RECORD}"))
     for item in manifest_last:
         path = root / item.path
         if item.state == "left over":

@@ -14,6 +14,7 @@ from scythe_gen.normal import Normal
 from scythe_gen.normalise import Normaliser
 from scythe_gen.notes import Notes, Steps
 from scythe_gen.schema import Field, IOModel
+from scythe_runtime.derived import definition_digest
 from scythe_runtime.reserved import (
     BASE_INPUT_FIELDS,
     BASE_OUTPUT_FIELDS,
@@ -54,6 +55,7 @@ def parse(document: Document) -> IOModel:
 
 class _Parser:
     def __init__(self, document: Document) -> None:
+        self.text = document.text
         self.root = document.root
         self.notes = Notes(document)
         self.short = not (isinstance(self.root, dict) and "properties" in self.root)
@@ -281,6 +283,7 @@ class _Parser:
             outputs=outputs,
             sampling=sampling,
             digest=hashlib.sha256(json.dumps(meaning).encode()).hexdigest(),
+            written=definition_digest(self.text),
             definitions=self.schemas.definitions,
             input_description=described[0],
             output_description=described[1],

@@ -85,6 +85,7 @@ class IOModel:
         definitions: The `$defs` that inputs and outputs use, in the full form.
         sampling: Method, n and seed (`x-sampling`).
         digest: sha256 hex of the normalised document (comments and layout do not count).
+        written: sha256 hex of the document as it is written, which the runtime can compute too.
     """
 
     title: str | None
@@ -93,6 +94,7 @@ class IOModel:
     outputs: tuple[Field, ...]
     sampling: Sampling
     digest: str
+    written: str = ""
     definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     input_description: str | None = None
     output_description: str | None = None

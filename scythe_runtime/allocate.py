@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from scythe_runtime.artifacts import PlacedArtifacts, find_artifacts, place
 from scythe_runtime.base import ExperimentInputSpec
+from scythe_runtime.derived import check_derived
 from scythe_runtime.engine import Driver, Engine, Prepared
 from scythe_runtime.engine._load import StopLoading, loading_main
 from scythe_runtime.errors import AlreadyExistsError, NotFoundError, UsageError
@@ -95,7 +96,7 @@ def allocate_run(
 
     Raises:
         SpecError: Specs are not valid, or files that they name are missing; nothing has been written.
-        UsageError: An option is wrong.
+        UsageError: An option is wrong, or io.yaml was edited and the specs do not follow from it.
         StoreError: The store failed.
     """
     if loading_main():  # a slot runs the script to find the function: it must not allocate again
@@ -105,6 +106,7 @@ def allocate_run(
     if timeout_s is None and (bound := TimeoutSettings().EXPERIMENT_EXECUTION):
         timeout_s = bound.total_seconds()
     root = repo_root()
+    check_derived(root)
     slots = engine.prepare(experiment, timeout_s=timeout_s)
     try:
         provenance = ProvenanceReader(root, slots.task.module, slots.task.main_path)

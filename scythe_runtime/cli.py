@@ -70,10 +70,13 @@ def run(
 
     For instance: scythe run -n 1000
     """
+    from scythe_runtime.derived import check_derived
     from scythe_runtime.experiments import BaseExperiment
     from scythe_runtime.project import open_project
+    from scythe_runtime.settings import repo_root
     from scythe_runtime.versions import STRATEGIES, SemVer
 
+    check_derived(repo_root())
     project = open_project()
     design = project.sample(n, seed)
     if n == 1:

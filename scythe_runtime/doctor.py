@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from scythe_runtime.derived import check_derived
 from scythe_runtime.errors import ScytheError
 from scythe_runtime.project import Project, open_project
 from scythe_runtime.settings import EngineSettings, ScytheStorageSettings, repo_root
@@ -39,6 +40,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("python", ok=True, text=f"{python} ({sys.executable})")
     yield from _found("settings", _settings)
     yield from _found("store", _store)
+    yield from _found("definition", _definition)
     project: list[Project] = []
     yield from _found("repository", lambda: _repository(project))
     if project:
@@ -92,6 +94,13 @@ def _folder(store: Store) -> Iterator[tuple[bool | None, str]]:
     apart = abs(path.stat().st_mtime - time.time())
     if apart > _CLOCK_S:
         yield False, f"its clock and this machine's are {apart:,.0f} s apart. Set them by NTP."
+
+
+def _definition() -> Iterator[tuple[bool | None, str]]:
+    root = repo_root()
+    if (root / "io.yaml").is_file():
+        check_derived(root)
+        yield True, "what is derived follows from io.yaml"
 
 
 def _repository(found: list[Project]) -> Iterator[tuple[bool | None, str]]:
