@@ -62,7 +62,8 @@ def default_slots() -> int:
 class EnvironmentSettings(BaseModel):
     """Settings that are read from environment variables when an instance is made.
 
-    A subclass names its prefix: `class Mine(EnvironmentSettings, env_prefix="MINE_")`. Own code and not
+    A subclass names its prefix in `env_prefix`. (Not as an argument of the class: pydantic takes that one for
+    itself once somebody has imported pydantic-settings, as Hatchet's SDK does.) Own code and not
     pydantic-settings, whose import takes 0.1 s of a run that takes half a second in all.
 
     Raises:
@@ -71,10 +72,6 @@ class EnvironmentSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     env_prefix: ClassVar[str] = ""
-
-    def __init_subclass__(cls, *, env_prefix: str = "", **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.env_prefix = env_prefix
 
     def __init__(self, **values: Any) -> None:
         prefix = self.env_prefix
@@ -93,7 +90,7 @@ class EnvironmentSettings(BaseModel):
             raise SettingsError("; ".join(problems)) from None
 
 
-class ScytheStorageSettings(EnvironmentSettings, env_prefix="SCYTHE_STORAGE_"):
+class ScytheStorageSettings(EnvironmentSettings):
     """Where run directories live.
 
     Attributes:
@@ -101,6 +98,8 @@ class ScytheStorageSettings(EnvironmentSettings, env_prefix="SCYTHE_STORAGE_"):
         BUCKET_PREFIX: What the keys in the bucket begin with.
         ROOT: The local folder, relative to the root of the experiment's repository.
     """
+
+    env_prefix: ClassVar[str] = "SCYTHE_STORAGE_"
 
     BUCKET: str | None = Field(default=None, min_length=1)
     BUCKET_PREFIX: str = "scythe"
@@ -112,7 +111,7 @@ class ScytheStorageSettings(EnvironmentSettings, env_prefix="SCYTHE_STORAGE_"):
         return repo_root() / self.ROOT.expanduser()
 
 
-class TimeoutSettings(EnvironmentSettings, env_prefix="SCYTHE_TIMEOUT_"):
+class TimeoutSettings(EnvironmentSettings):
     """How long to wait for a start and for an end, each; None leaves it to the engine.
 
     Attributes:
@@ -122,13 +121,15 @@ class TimeoutSettings(EnvironmentSettings, env_prefix="SCYTHE_TIMEOUT_"):
         EXPERIMENT_EXECUTION: A spec, until it ends. By default no limit locally, 24 h on Hatchet.
     """
 
+    env_prefix: ClassVar[str] = "SCYTHE_TIMEOUT_"
+
     SCATTER_GATHER_SCHEDULE: Duration = None
     SCATTER_GATHER_EXECUTION: Duration = None
     EXPERIMENT_SCHEDULE: Duration = None
     EXPERIMENT_EXECUTION: Duration = None
 
 
-class EngineSettings(EnvironmentSettings, env_prefix="SCYTHE_"):
+class EngineSettings(EnvironmentSettings):
     """What runs batches.
 
     Attributes:
@@ -136,17 +137,21 @@ class EngineSettings(EnvironmentSettings, env_prefix="SCYTHE_"):
         SLOTS: Slot processes of this machine; by default one a core, one less from 8 cores on.
     """
 
+    env_prefix: ClassVar[str] = "SCYTHE_"
+
     ENGINE: Literal["local", "hatchet"] = "local"
     SLOTS: int = Field(default_factory=default_slots, ge=1)
 
 
-class FetchSettings(EnvironmentSettings, env_prefix="SCYTHE_FETCH_"):
+class FetchSettings(EnvironmentSettings):
     """How remote files are fetched.
 
     Attributes:
         TIMEOUT: How long to wait for a connection or for the next piece of a file.
         MAX_SIZE: The largest file that is taken, for instance "2GiB".
     """
+
+    env_prefix: ClassVar[str] = "SCYTHE_FETCH_"
 
     TIMEOUT: Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)] = (
         timedelta(seconds=60)

@@ -182,3 +182,22 @@ def test_importing_costs_no_vendor():
         cwd=Path(__file__).parents[2],
     )
     assert ran.stdout.strip() == "[]"
+
+
+def test_settings_are_read_whatever_was_imported_first() -> None:
+    """A module that imports pydantic-settings (Hatchet's SDK does) before the runtime changes nothing."""
+    code = (
+        "import pydantic_settings; from scythe_runtime.settings import *; "
+        "from scythe_runtime.worker import ScytheWorkerConfig; "
+        "print(ScytheStorageSettings().BUCKET, EngineSettings().ENGINE, ScytheWorkerConfig().SLOTS)"
+    )
+    env = {
+        **os.environ,
+        "SCYTHE_STORAGE_BUCKET": "mine",
+        "SCYTHE_ENGINE": "hatchet",
+        "SCYTHE_WORKER_SLOTS": "3",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["mine", "hatchet", "3"]
