@@ -126,6 +126,10 @@ _BY_TYPE: Final[Mapping[type, Kind]] = {
 }
 
 
+SCALARS: Final = frozenset({*_BY_TYPE, type(None)})
+"""Types whose values cannot change."""
+
+
 def encode(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Kind]:  # noqa: PLR0911 - one a kind
     """Return values as an arrow array, and the kind as which they could be stored.
 
@@ -151,11 +155,25 @@ def encode(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Kind]:  # noqa:
 
 def _to_json(values: Sequence[Any]) -> list[str | None]:
     # numbers that JSON does not have are kept as the constants that Python reads back
-    return [None if v is None else _json_text(v) for v in values]
+    return [document(v) for v in values]
 
 
 def _json_text(value: Any) -> str:
     return to_json(value, inf_nan_mode="constants", by_alias=True, fallback=_of_numpy).decode()
+
+
+def document(value: Any) -> str | None:
+    """Return a value as the JSON text under which it is stored, None for None.
+
+    Raises:
+        PydanticSerializationError: It cannot be stored.
+    """
+    return None if value is None else _json_text(value)
+
+
+def documents(texts: Sequence[str | None]) -> pa.Array:
+    """Return JSON texts as an arrow array."""
+    return _dense(texts, pa.string())
 
 
 def why_unstorable(value: Any) -> str | None:

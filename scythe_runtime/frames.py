@@ -41,7 +41,8 @@ def frame_tables(
     check_frames(frames, output._frames)  # noqa: SLF001 - our own base class
     tables = {}
     for name, value in frames.items():
-        frame = as_frame(name, value)
+        # arrow keeps pandas's memory, in which the function's next call may write
+        frame = as_frame(name, value).copy()
         if "sort_index" not in frame.index.names:
             frame = pd.concat(
                 {(experiment_id, sort_index): frame}, names=["experiment_id", "sort_index"]

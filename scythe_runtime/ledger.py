@@ -1,5 +1,6 @@
 """What has been committed: one listing of outcome parts, read against the plans."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -110,4 +111,17 @@ def read_ledger(store: Store, layout: RunLayout, num_specs: int) -> Ledger:
         found.setdefault(
             (order[plan_id], name.batch, name.offset, name.length), Part(entry.key, plan, name)
         )
-    return Ledger(num_specs, tuple(plans), tuple(part for _, part in sorted(found.items())))
+    return Ledger(num_specs, tuple(plans), tuple(_once(found)))
+
+
+def _once(found: dict[tuple[int, int, int, int], Part]) -> Iterator[Part]:
+    """Yield the parts without those whose rows are all in another of the same batch.
+
+    A slot that dies after it has committed leaves a part, and its batch is run again in pieces.
+    """
+    batch, end = (-1, -1), 0
+    for place in sorted(found, key=lambda place: (*place[:3], -place[3])):
+        stop = place[2] + place[3]
+        if place[:2] != batch or stop > end:
+            batch, end = place[:2], stop
+            yield found[place]

@@ -14,17 +14,34 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+from pydantic_core import PydanticSerializationError
 
-from scythe_runtime.columns import Column, Kind, encode, field_of, guess_kind, why_unstorable
+from scythe_runtime.columns import (
+    SCALARS,
+    Column,
+    Kind,
+    document,
+    documents,
+    encode,
+    field_of,
+    guess_kind,
+    why_unstorable,
+)
+from scythe_runtime.errors import ScytheError
 
 FEATURE: Final = "feature:"
 EXTRA: Final = "extra:"
 ERROR_COLUMNS: Final = ("error_type", "error_message", "error_where", "traceback")
 META_KEY: Final = b"scythe.part"
 
+_UNSTORABLE: Final = "output {}: {}. Return numbers, text, lists, dicts, models, or files."
 _MESSAGE_LENGTH: Final = 4_000
 _TRACEBACK_LENGTH: Final = 20_000
 _HERE: Final = str(Path(__file__).parent)
+
+
+class WrongResult(ScytheError, TypeError):  # noqa: N818 - the name is what a user reads in errors.pq
+    """A function returned something else than its output spec, or a value that cannot be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,8 @@ def _shorten(text: str, length: int) -> str:
 class Outcomes:
     """The outcomes of a batch, collected by column.
 
+    What a function could still change in its next call (a list, a dict, a model) is made a document at once.
+
     Attributes:
         columns: The outputs that are stored.
     """
@@ -97,8 +116,10 @@ class Outcomes:
     features: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     extras: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     _pick: Callable[[Mapping[str, Any]], tuple[Any, ...]] = field(init=False)
+    _documents: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._documents = [i for i, column in enumerate(self.columns) if column.kind == "json"]
         names = [column.name for column in self.columns]
         # of one name, itemgetter returns no tuple
         self._pick = itemgetter(*names) if len(names) > 1 else lambda d: tuple(d[n] for n in names)
@@ -116,12 +137,24 @@ class Outcomes:
         features: Mapping[str, Any] | None,
         extra: Mapping[str, Any] | None,
     ) -> None:
-        """Add a result: outputs by name, computed features, and outputs that the class does not declare."""
+        """Add a result: outputs by name, computed features, and outputs that the class does not declare.
+
+        Raises:
+            KeyError: An output is not there (a model that was constructed without validation); nothing is added.
+            WrongResult: A value cannot be stored; nothing is added.
+        """
+        values = self._pick(data)
+        if self._documents:
+            kept: list[Any] = list(values)
+            for i in self._documents:
+                kept[i] = _kept(self.columns[i].name, kept[i], document)
+            values = tuple(kept)
+        if extra:
+            extra = {name: _kept(name, value, _copied) for name, value in extra.items()}
+            self.extras[len(self.values)] = extra
         if features:
             self.features[len(self.values)] = features
-        if extra:
-            self.extras[len(self.values)] = extra
-        self.values.append(self._pick(data))
+        self.values.append(values)
 
     def add_failure(self, failure: Failure) -> None:
         """Add a failure."""
@@ -133,15 +166,18 @@ class Outcomes:
         return (None,) * len(self.columns)
 
     def fail_unstorable(self) -> set[int]:
-        """Turn results that hold a value that cannot be stored into failures, and return their rows."""
+        """Turn results that hold a value that cannot be stored into failures, and return their rows.
+
+        Only an output that was assigned something else than its field's type gets this far.
+        """
         found = set()
         for at, row in enumerate(self.rows):
             names = (column.name for column in self.columns)
             named = dict(zip(names, self.values[at], strict=True))
-            for name, value in (named | dict(self.extras.get(at, {}))).items():
-                why = why_unstorable(value)
+            for name, value in named.items():
+                why = None if isinstance(value, str) else why_unstorable(value)
                 if why is not None:
-                    message = f"output {name!r}: {why}. Return numbers, text, lists, dicts, models, or files."
+                    message = _UNSTORABLE.format(repr(name), why)
                     self.failures[at] = Failure("WrongResult", message, None, None)
                     self.features.pop(at, None)
                     self.extras.pop(at, None)
@@ -172,7 +208,12 @@ class Outcomes:
         add("seconds", self.seconds, "float")
         add("workflow_run_id", self.run_ids, "str")
         for i, column in enumerate(self.columns):
-            add(column.name, [values[i] for values in self.values], column.kind)
+            given = [values[i] for values in self.values]
+            if column.kind == "json":
+                arrays.append(documents(given))
+                fields.append(field_of(column.name, arrays[-1].type, "json"))
+            else:
+                add(column.name, given, column.kind)
         for prefix, dicts in ((FEATURE, self.features), (EXTRA, self.extras)):
             for name in dict.fromkeys(key for d in dicts.values() for key in d):
                 loose = [dicts[at].get(name) if at in dicts else None for at in places]
@@ -185,6 +226,18 @@ class Outcomes:
             add("traceback", [f and f.traceback for f in failures], "str")
         schema = pa.schema(fields, metadata={META_KEY: json.dumps(dict(metadata)).encode()})
         return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _kept(name: str, value: Any, keep: Callable[[Any], Any]) -> Any:
+    try:
+        return keep(value)
+    except PydanticSerializationError as error:
+        raise WrongResult(_UNSTORABLE.format(repr(name), str(error).rpartition(": ")[2])) from None
+
+
+def _copied(value: Any) -> Any:
+    """Return a value that nobody else can change."""
+    return value if type(value) in SCALARS else json.loads(document(value) or "null")
 
 
 def to_ipc(table: pa.Table) -> bytes:

@@ -157,7 +157,100 @@ def fail_until_allowed(folder: Path, answer: Answer) -> None:
         raise RuntimeError("not yet")
 
 
+def fork_and_return(folder: Path, answer: Answer) -> None:
+    """Fork; the child returns another value, and goes on as if it were the slot."""
+    child = os.fork()
+    if child == 0:
+        answer.square = -1.0
+    else:
+        os.waitpid(child, 0)
+
+
+def fork_and_raise(folder: Path, answer: Answer) -> None:
+    """Fork; the child raises out of the function while the parent waits for it."""
+    child = os.fork()
+    if child == 0:
+        raise RuntimeError("in the child")
+    os.waitpid(child, 0)
+
+
+def fork_and_exit(folder: Path, answer: Answer) -> None:
+    """Fork; the child ends as programs do."""
+    if os.fork() == 0:
+        sys.exit(0)
+
+
+def close_all_files(folder: Path, answer: Answer) -> None:
+    """Close all open files of this process, the slot's own too."""
+    os.closerange(3, 4096)
+
+
+def clutter(folder: Path, answer: Answer) -> None:
+    """Leave this process in disorder: no output, deaf to signals, a thread, no environment, another folder."""
+    sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE, signal.SIGIO):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    os.environ.clear()
+    os.umask(0o777)
+    os.chdir("/")
+
+
+def raise_surrogates(folder: Path, answer: Answer) -> None:
+    """Raise what names a file whose name is not text, in a message of 10 MB with a NUL in it."""
+    raise OSError(os.fsdecode(b"no file \xff") + "\0" + "x" * 10_000_000)
+
+
+def leave_out(folder: Path, answer: Answer) -> Answer:
+    """Return a result that lacks an output, as `model_construct` lets one."""
+    return Answer.model_construct(square=answer.square)
+
+
+class Notes(ExperimentOutputSpec):
+    """Outputs that a function can go on writing in after it has returned them."""
+
+    numbers: list[float]
+    about: dict[str, Any]
+
+
+_NUMBERS = [0.0]
+_ABOUT: dict[str, Any] = {}
+_HOURS: list[Any] = []
+
+
+@ExperimentRegistry.Register(retries=0)
+def reuse(input_spec: Load) -> Notes:
+    """Return the same list, dict and frame from each call, with other contents."""
+    import pandas as pd
+
+    if not _HOURS:
+        _HOURS.append(pd.DataFrame({"load": [0.0, 0.0]}))
+    notes = Notes(numbers=[], about={})
+    notes.numbers, notes.about = _NUMBERS, _ABOUT
+    notes.dataframes["hours"] = _HOURS[0]
+    _NUMBERS[0] = _ABOUT["k"] = _HOURS[0].iloc[:, 0] = float(input_spec.k)
+    return notes
+
+
+@ExperimentRegistry.Register(retries=0)
+def load_in_folder(input_spec: Load, tempdir: Path) -> Answer:
+    """Work in the spec's own folder; some never come back from it, some only ask where they are."""
+    Path.cwd()
+    if input_spec.fate == "stay":
+        os.chdir(tempdir)
+    return load.fn(input_spec.model_copy(update={"fate": "fine"}))
+
+
 FATES: dict[str, Any] = {
+    "fork-and-return": fork_and_return,
+    "fork-and-raise": fork_and_raise,
+    "fork-and-exit": fork_and_exit,
+    "close-all-files": close_all_files,
+    "clutter": clutter,
+    "surrogates": raise_surrogates,
+    "leave-out": leave_out,
+    "sys-exit": lambda folder, answer: sys.exit("enough"),
+    "interrupt": lambda folder, answer: signal.raise_signal(signal.SIGINT),
     "raise": raise_error,
     "wait-once": wait_once,
     "kill": lambda folder, answer: os.kill(os.getpid(), signal.SIGKILL),

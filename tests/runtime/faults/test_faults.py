@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fault_field import Field, is_gone, until
-from fault_tasks import load_in_time
+from fault_tasks import load_in_folder, load_in_time, reuse
 
 BAD = 1234
 BATCH = 50
@@ -20,6 +20,10 @@ FAILURES = {
     "segfault": ("SlotDied", "killed by SIGSEGV", 2),
     "address-space": ("MemoryError", "", 1),
     "wrong-type": ("WrongResult", "load returned dict, not Answer", 1),
+    "leave-out": ("KeyError", "'text'", 1),
+    "sys-exit": ("SystemExit", "enough", 1),
+    "interrupt": ("KeyboardInterrupt", "", 1),
+    "surrogates": ("OSError", "no file ?\0xxx", 1),
     "unpicklable": ("Unpicklable", "its text cannot be read: RuntimeError", 1),
 }
 
@@ -33,6 +37,45 @@ def test_a_row_that_fails_is_named_and_costs_nothing_else(field: Field, fate: st
     field.assert_whole(run, {BAD: (error_type, message)})
     assert field.calls()[BAD] == calls
     assert field.called_again() <= BATCH
+
+
+@pytest.mark.parametrize("fate", ["fork-and-return", "fork-and-raise", "fork-and-exit", "clutter"])
+def test_what_a_function_leaves_behind_is_no_outcome(field: Field, fate: str) -> None:
+    """A child process that comes out of the function, or a slot in disorder: each row has its own value, once."""
+    run, ref = field.start({BAD: fate}, batch_size=BATCH)
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
+    assert field.called_again() == 0
+
+
+def test_a_slot_that_dies_after_its_commit_has_committed(field: Field) -> None:
+    """A slot whose connections its function has closed cannot tell that it committed: what it committed counts."""
+    run, ref = field.start({BAD: "close-all-files"}, batch_size=BATCH)
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
+    ledger = run.ledger()
+    assert (ledger.num_done, ledger.num_failed) == (field.n, 0)
+    assert sum(part.name.length for part in ledger.parts) == field.n, "a row counts twice"
+
+
+def test_outputs_that_are_written_again_keep_their_values(field: Field) -> None:
+    """A list, dict or frame that a function uses for all its calls has in each row what it held then."""
+    run, ref = field.start({}, reuse, batch_size=BATCH)
+    assert ref.result().state == "complete"
+    table = run.table()
+    ks = [float(k) for k in range(field.n)]
+    assert [numbers[0] for numbers in table["numbers"]] == ks
+    assert [about["k"] for about in table["about"]] == ks
+    assert run.results.arrow("hours").column("load").to_pylist() == [k for k in ks for _ in "ab"]
+
+
+def test_a_folder_that_a_row_stays_in_is_not_the_next_rows(field: Field) -> None:
+    """Rows that change into their own folder, which is then deleted, cost no other row its working directory."""
+    run, ref = field.start(
+        dict.fromkeys(range(0, field.n, 100), "stay"), load_in_folder, batch_size=BATCH
+    )
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
 
 
 def test_a_row_that_eats_memory_is_killed_and_named(field: Field, memory_group: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_run_that_is_going_can_be_read(field: Field, scythe, tmp_path: Path) -
     code, out, _ = scythe("results", "field", "--to", str(tmp_path / "now"))
     assert code == 0
     assert "are pending" in out
-    assert (tmp_path / "now" / "final" / "scalars.pq").is_file()
+    assert (tmp_path / "now" / run.experiment_id / "final" / "scalars.pq").is_file()
     assert not (tmp_path / "runs" / run.experiment_id / "final").exists()
     field.go_on()
     ref.result()
