@@ -131,9 +131,14 @@ class ExperimentVersionNotFoundError(BaseNotFoundError):
 class ExperimentRunNotFoundError(BaseNotFoundError):
     """There is no such run."""
 
-    def __init__(self, experiment_name: str, version: Any, run_name: str) -> None:
+    def __init__(
+        self, experiment_name: str, version: Any, run_name: str, *, hint: str = ""
+    ) -> None:
         self.experiment_name = experiment_name
         self.version = version
         self.run_name = run_name
         where = "/".join(str(p) for p in (experiment_name, version, run_name) if p)
-        super().__init__(f"Experiment run {where} not found. List the runs: scythe runs")
+        super().__init__(
+            " ".join(filter(None, [f"Experiment run {where} not found.", hint]))
+            + " List the runs: scythe runs"
+        )

@@ -45,9 +45,9 @@ def follow(
             specs=ledger.num_specs,
             succeeded=done - failed,
             failed=failed,
-            # when it began is not known here: as long as it would have taken at the rate that is seen
-            running_s=done / rate if rate and not ended else spent,
+            running_s=spent,  # when it began is not known here
             eta_s=left / rate if rate else None,
+            rate=rate or None,
         )
         if ended:
             return

@@ -55,8 +55,8 @@ def progress_line(progress: Progress, *, width: int) -> str:
     parts = [f"{done:,}/{progress.specs:,}"]
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")
-    if progress.phase == "run" and progress.running_s > 0 and done:
-        parts.append(f"{done / progress.running_s:,.0f}/s")
+    if progress.phase == "run" and progress.rate:
+        parts.append(f"{progress.rate:,.0f}/s" if progress.rate >= 1 else f"{progress.rate:.2g}/s")
     if progress.phase == "canary":
         parts.append("trying the first few")
     elif progress.phase == "gather":

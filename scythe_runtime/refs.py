@@ -87,7 +87,8 @@ class BatchRef(RunRef[ScatterGatherResult]):
         if ending.counts.failed and not self._told:
             self._told = True
             groups = self._run.results.error_groups()
-            print(describe_failures(groups, self.run_id), file=sys.stderr)  # noqa: T201 - failures are never overlooked
+            said = f"{describe_failures(groups)}\n  see all: scythe errors {self.run_id}"
+            print(said, file=sys.stderr)  # noqa: T201 - failures are never overlooked
         return ScatterGatherResult.of(
             uris=ending.uris,
             state=ending.state,
@@ -97,7 +98,7 @@ class BatchRef(RunRef[ScatterGatherResult]):
         )
 
 
-def describe_failures(groups: "Sequence[ErrorGroup]", run_id: str) -> str:
+def describe_failures(groups: "Sequence[ErrorGroup]") -> str:
     """Return failures as a few lines, the most frequent first."""
     total = sum(group.count for group in groups)
     lines = [f"{total:,} {'spec' if total == 1 else 'specs'} failed:"]
@@ -109,7 +110,6 @@ def describe_failures(groups: "Sequence[ErrorGroup]", run_id: str) -> str:
         )
     if len(groups) > _GROUPS_SHOWN:
         lines.append(f"  and {len(groups) - _GROUPS_SHOWN} more kinds")
-    lines.append(f"  see all: scythe errors {run_id}")
     return "\n".join(lines)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.base import ExperimentOutputSpec
-from scythe_runtime.errors import NotFoundError, RunDamagedError
+from scythe_runtime.errors import NotFoundError, RunDamagedError, UsageError
 from scythe_runtime.layout import RESERVED_FRAMES, RunLayout
-from scythe_runtime.manifest import ExperimentRunManifest, read_manifest
+from scythe_runtime.manifest import ExperimentRunManifest, load_yaml, read_manifest
 from scythe_runtime.preview import first_rows
 from scythe_runtime.store import Store, StoredObject
 
@@ -246,12 +246,17 @@ class Results:
     ) -> list[Path]:
         """Bring the tables and the result files to a folder, several at a time, and return their paths.
 
-        What is there already in full is left alone. Of a run that is going: what is committed by now.
+        What is there already in full is left alone. Of a run that is going: what is committed by now. The
+        run's record goes along, by which a folder that holds another run's files is known.
 
         Args:
             folder: Where to; made if need be.
             progress: Called with how many bytes of how many are there.
+
+        Raises:
+            UsageError: The folder holds another run's files; nothing of it has been touched.
         """
+        self._bring_record(folder / Path(self._layout.manifest).name)
         tables = self._read_from()
         wanted = [(tables, entry) for entry in tables.list(self._layout.final)]
         results = f"{self._layout.prefix}results/"
@@ -276,3 +281,14 @@ class Results:
                 brought.append(target)
                 progress(done, total)
         return brought
+
+    def _bring_record(self, path: Path) -> None:
+        """Put the run's manifest.yml there, unless another run's is."""
+        if path.exists():
+            known = load_yaml(path.read_bytes())
+            other = known.get("experiment_id") if isinstance(known, dict) else None
+            if other != self._layout.run_id:
+                message = f"{path.parent} holds files of another run, {other}. Name another folder."
+                raise UsageError(message)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._store.fetch(self._layout.manifest, path)

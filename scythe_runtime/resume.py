@@ -47,6 +47,12 @@ class Standing:
         kept = ledger.num_done - (run if mode == "retry" else 0)
         what = "failed" if mode == "retry" else "missing"
         lines = [f"{kept:,} of {ledger.num_specs:,} specs are reused, {run:,} {what} ones are run"]
+        if not run and mode == "retry":
+            lines = [
+                f"nothing failed: {ledger.num_done:,} of {ledger.num_specs:,} specs have a result"
+            ]
+        elif not run:
+            lines = [f"nothing is missing: all {ledger.num_specs:,} specs have an outcome"]
         if self.differences:
             lines.append("since the run was allocated:")
             lines += [f"  {text}" for text in self.differences]

@@ -57,6 +57,7 @@ class Progress:
         failed: Specs with a committed failure.
         running_s: Seconds since the run began.
         eta_s: Seconds that are left, by the rate so far; None while it is not known.
+        rate: Specs a second of those that are run now, without those that were there before.
     """
 
     phase: str
@@ -65,6 +66,7 @@ class Progress:
     failed: int
     running_s: float
     eta_s: float | None
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,7 @@ class Root:
                 failed=self._before[1] + self._failed - (done if self.mode == "retry" else 0),
                 running_s=now - self._began,
                 eta_s=eta,
+                rate=done / (now - self._began) if done and now > self._began else None,
             )
 
     def finish(self, *, stopped_by: str | None = None) -> Ending:

@@ -2,7 +2,8 @@
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.errors import ExperimentRunNotFoundError, NotFoundError
 from scythe_runtime.experiments import RUN_FOLDER, BaseExperiment, ExperimentRun
@@ -16,6 +17,8 @@ from scythe_runtime.store import store_from_settings
 
 if TYPE_CHECKING:
     from scythe_runtime.store import Store
+
+_NAMED_AT_MOST: Final = 5
 
 
 def list_runs(
@@ -72,9 +75,38 @@ def open_run(
     ]
     found = newest(runs, whole=True)
     if found is None:
-        raise ExperimentRunNotFoundError(name, None, rest)
+        raise ExperimentRunNotFoundError(name, None, rest, hint=_hint(base.store, run.strip("/")))
     base.runnable = _find(found.manifest)
     return found
+
+
+def _hint(store: "Store", run: str) -> str:
+    """Return what may have been meant by a run that is not there."""
+    name, _, rest = run.partition("/")
+    found = store.children("")
+    if name in found:  # the version or the time is wrong, which lies nearest below it
+        version = rest.partition("/")[0]
+        folders = store.children(f"{name}/")
+        inside = f"{name}/{version}/"
+        known = (
+            [f"{inside}{stamp}" for stamp in store.children(inside)]
+            if version in folders
+            else [f"{name}/{folder}" for folder in folders]
+        )
+        return _did_you_mean(run, known)
+    if meant := _did_you_mean(name, found):
+        return meant
+    ids = [run_id for run_id, _ in list_runs(store)]
+    return _did_you_mean(run, ids) or (
+        f"There are runs of {', '.join(found[:_NAMED_AT_MOST])}."
+        if found
+        else "There are no runs yet."
+    )
+
+
+def _did_you_mean(text: str, known: list[str]) -> str:
+    nearest = get_close_matches(text, known, n=1)
+    return f"Did you mean {nearest[0]}?" if nearest else ""
 
 
 def _find(manifest: ExperimentRunManifest) -> Any:

@@ -175,6 +175,7 @@ class HatchetDriver:
         self._ending: Ending | None = None
         self._error: Exception | None = None
         self._watched = False
+        self._first: int | None = None
         self._seen = Progress("canary", num_specs, 0, 0, 0.0, None)
         self._look_at = 0.0
         self._pause_s = 1.0
@@ -227,11 +228,14 @@ class HatchetDriver:
     def _look(self, now: float) -> Progress:
         succeeded, failed, batches = count_parts(self._store, self._layout)
         done, running_s = succeeded + failed, now - self._began
+        self._first = done if self._first is None else self._first  # was there before
+        ran = done - self._first
         phase = "run" if batches else "canary"
         if self._num_specs and done >= self._num_specs:
             phase = "gather"
-        eta_s = running_s / done * (self._num_specs - done) if done and phase == "run" else None
-        return Progress(phase, self._num_specs, succeeded, failed, running_s, eta_s)
+        rate = ran / running_s if ran > 0 and running_s > 0 else None
+        eta_s = (self._num_specs - done) / rate if rate and phase == "run" else None
+        return Progress(phase, self._num_specs, succeeded, failed, running_s, eta_s, rate)
 
     # --- the thread
 

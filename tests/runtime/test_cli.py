@@ -1,13 +1,19 @@
 """The `scythe` command line in an experiment repository."""
 
+import subprocess
 import sys
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from scythe_runtime import cli
-from scythe_runtime.errors import ScytheError
+from scythe_runtime.errors import ScytheError, UsageError
+from scythe_runtime.progress import progress_line
 from scythe_runtime.registry import ExperimentRegistry
+from scythe_runtime.root import Progress
 from scythe_runtime.runs import open_run
 
 TASK = '''
@@ -174,6 +180,8 @@ def test_from_run_to_retry(
     out = capsys.readouterr().out
     assert "ArithmeticError: k ends in 3" in out
     assert "for instance row 3" in out
+    assert f"scythe replay {run_id} 3 --debug" in out
+    assert "see all" not in out  # this is all
     assert scythe(monkeypatch, "errors", "clilab/v1.0.0", "--row", "13") == 0
     assert "k: 13" in capsys.readouterr().out
     assert scythe(monkeypatch, "errors", "clilab", "--row", "14") == 2
@@ -186,14 +194,121 @@ def test_from_run_to_retry(
     assert "27 of 30 specs are reused, 3 failed ones are run" in err
     assert scythe(monkeypatch, "errors", "clilab") == 0
     assert "nothing failed" in capsys.readouterr().out
+    assert scythe(monkeypatch, "retry", "clilab") == 0
+    assert "nothing failed: 30 of 30 specs have a result" in capsys.readouterr().err
+    assert scythe(monkeypatch, "resume", "clilab") == 0
+    assert "nothing is missing: all 30 specs have an outcome" in capsys.readouterr().err
 
     assert scythe(monkeypatch, "results", "clilab", "--to", "here") == 0
-    assert (repository / "here" / "final" / "scalars.pq").is_file()
+    assert (repository / "here" / run_id / "final" / "scalars.pq").is_file()
     capsys.readouterr()
     assert scythe(monkeypatch, "results", "clilab", "-n", "2") == 0
     out = capsys.readouterr().out
     assert "0.5" in out
     assert "scalars: file://" in out
+
+
+def test_two_runs_never_share_a_folder(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--to` the same folder twice: each run's files stand apart; in Python the folder is refused."""
+    (repository / "repaired").touch()
+    rows = {}
+    for n in (3, 4):
+        assert scythe(monkeypatch, "run", "-n", str(n)) == 0
+        assert scythe(monkeypatch, "results", "clilab", "--to", "here") == 0
+        rows[open_run("clilab").experiment_id] = n
+    assert len(rows) == 2
+    for run_id, n in rows.items():
+        folder = Path("here") / run_id
+        assert pq.ParquetFile(folder / "final" / "scalars.pq").metadata.num_rows == n
+        assert f"experiment_id: {run_id}" in (folder / "manifest.yml").read_text()
+    assert f"pandas.read_parquet('{folder}/final/scalars.pq')" in capsys.readouterr().out
+    first, second = map(open_run, rows)
+    first.download("mine")
+    first.download("mine")  # once more is no mistake
+    before = Path("mine/final/scalars.pq").read_bytes()
+    with pytest.raises(UsageError, match=f"mine holds files of another run, {first}. Name another"):
+        second.download("mine")
+    assert Path("mine/final/scalars.pq").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("clilap", "Did you mean clilab?"),
+        ("clilab/v1.0", "Did you mean clilab/v1.0.0?"),
+        ("clilab/v1.0.0/2025", "Did you mean clilab/v1.0.0/2"),
+        ("runs/clilab", "There are runs of clilab."),
+        ("runs/RUN", "Did you mean RUN?"),
+    ],
+)
+def test_an_unknown_run_is_told_with_the_nearest(
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    asked: str,
+    said: str,
+) -> None:
+    """A wrong name, version, time or a path: what may have been meant, and exit code 2."""
+    assert scythe(monkeypatch, "results", "clilab") == 2
+    assert "There are no runs yet." in capsys.readouterr().err
+    assert scythe(monkeypatch, "run", "-n", "2") == 0
+    run_id = open_run("clilab").experiment_id
+    year = run_id.rpartition("/")[2][:4]
+    asked, said = (
+        text.replace("RUN", run_id).replace("2025", f"{year}x") for text in (asked, said)
+    )
+    assert scythe(monkeypatch, "results", asked) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert "List the runs: scythe runs" in err
+
+
+def test_a_rate_is_of_what_runs_now() -> None:
+    """Rows that were there before a resume are no part of the rate."""
+    before = Progress("run", 1000, 900, 0, 2.0, 18.0, rate=5.0)
+    assert "900/1,000 · 5/s · 18 s left" in progress_line(before, width=80)
+    assert "/s" not in progress_line(replace(before, rate=None), width=80)
+
+
+def test_both_streams_keep_their_order_in_a_pipe(repository: Path) -> None:
+    """Of a run that fails: its id, then what failed, then the counts."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from scythe_runtime.cli import main; main()", "run", "-n", "30"],
+        cwd=repository,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    said = [
+        done.stdout.index(text)
+        for text in (
+            "version v1.0.0",
+            "run clilab/",
+            "3 specs failed:",
+            "30 specs:",
+            "Take the tables",
+        )
+    ]
+    assert said == sorted(said)
+
+
+def test_help_and_version(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command's help has an example; the version is the distribution's."""
+    assert scythe(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"scythe {version('scythe-gen')}\n"
+    assert scythe(monkeypatch, "--help") == 0
+    listed = capsys.readouterr().out.partition("Commands:")[2]
+    assert "..." not in listed
+    names = [line.split()[0] for line in listed.splitlines() if line]
+    assert {"run", "resume", "doctor", "replay"} <= set(names)
+    for name in names:
+        assert scythe(monkeypatch, name, "--help") == 0
+        assert f": scythe {name}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_versions_follow_what_changed(
