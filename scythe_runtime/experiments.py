@@ -273,9 +273,12 @@ class BaseExperiment(SerializableRunnable[TInput, TOutput]):
         from scythe_runtime.allocate import Options, allocate_run
         from scythe_runtime.base import ExperimentInputSpec
         from scythe_runtime.engine import engine_from_settings
-        from scythe_runtime.refs import BatchRef, SingleRef
+        from scythe_runtime.refs import BatchRef, SingleRef, WorkflowRef
+        from scythe_runtime.workflows import RUNS_A_BATCH, WorkflowExperiment
 
         experiment = self.experiment_here()
+        if isinstance(experiment, WorkflowExperiment) and batch_size == "auto":
+            batch_size = RUNS_A_BATCH
         allocated = allocate_run(
             specs,
             experiment=experiment,
@@ -302,7 +305,9 @@ class BaseExperiment(SerializableRunnable[TInput, TOutput]):
             suffix=allocated.suffix,
         )
         if isinstance(specs, ExperimentInputSpec):
-            single: SingleRef[TOutput] = SingleRef(
+            native = isinstance(experiment, WorkflowExperiment)
+            kind: type[SingleRef[TOutput]] = WorkflowRef if native else SingleRef
+            single = kind(
                 run=run, driver=allocated.driver, workflow_run_id=allocated.workflow_run_id
             )
             return run, single

@@ -69,6 +69,11 @@ class RunLayout:
         """The spec of a single-spec run."""
         return f"{self.run_id}/workflow_spec.yml"
 
+    @property
+    def workflow_output(self) -> str:
+        """What the tasks of a native workflow returned, in a single-spec run of it."""
+        return f"{self.run_id}/workflow_output.json"
+
     def artifact(self, field: str, file_name: str) -> str:
         """The key of an input file of that field."""
         return f"{self.run_id}/artifacts/{field}/{file_name}"

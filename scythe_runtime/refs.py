@@ -1,11 +1,13 @@
 """What `allocate` hands back beside the run: how to wait for it."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from scythe_runtime.errors import ScytheError
+from scythe_runtime.layout import RunLayout
 from scythe_runtime.root import Ending, Progress
 from scythe_runtime.scatter_gather import ScatterGatherResult
 
@@ -126,5 +128,17 @@ class SingleRef(RunRef[T]):
             raise SpecFailedError(failure.traceback or f"{failure.error_type}: {failure.message}")
         if ending.counts.pending:
             raise ScytheError(f"run {self.run_id} ended without an outcome: {ending.cause}")
+        return cast("T", self._value())
+
+    def _value(self) -> Any:
         experiment = self._run.versioned_experiment.base_experiment.runnable
-        return cast("T", self._run.results.first(experiment.output_validator_type))
+        return self._run.results.first(experiment.output_validator_type)
+
+
+class WorkflowRef(SingleRef[Any]):
+    """A run of one spec by a native workflow; its result is what each of its tasks returned, by their names."""
+
+    def _value(self) -> dict[str, Any]:
+        key = RunLayout(self.run_id).workflow_output
+        found: dict[str, Any] = json.loads(self._run.store.get(key))
+        return found

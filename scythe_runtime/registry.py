@@ -301,6 +301,11 @@ class ExperimentRegistry:
         return list(cls._experiments.values())
 
     @classmethod
+    def workflows(cls) -> list[Any]:
+        """Return all native workflows that were included."""
+        return list(cls._workflows.values())
+
+    @classmethod
     def names(cls) -> list[str]:
         """Return the names of all registered experiments and workflows."""
         return [*cls._experiments, *cls._workflows]

@@ -1,6 +1,6 @@
 """What an experiment runs, by its name in the registry."""
 
-from typing import Any, Generic
+from typing import Any, Generic, cast
 
 from pydantic import (
     AliasChoices,
@@ -13,6 +13,8 @@ from pydantic import (
 
 from scythe_runtime.errors import UsageError
 from scythe_runtime.registry import Experiment, ExperimentRegistry, TInput, TOutput
+from scythe_runtime.settings import EngineSettings
+from scythe_runtime.workflows import workflow_experiment
 
 
 class UnregisteredExperiment(BaseModel, frozen=True):
@@ -48,10 +50,10 @@ class SerializableRunnable(BaseModel, Generic[TInput, TOutput]):
         return name
 
     def experiment_here(self) -> Experiment[TInput, TOutput]:
-        """Return the registered function.
+        """Return the registered function, or the native workflow as an experiment.
 
         Raises:
-            UsageError: Its code is not at hand, or it is a native workflow of Hatchet.
+            UsageError: Its code is not at hand, or it is a native workflow of Hatchet and the engine is not.
         """
         runnable = self.runnable
         if isinstance(runnable, Experiment):
@@ -59,6 +61,8 @@ class SerializableRunnable(BaseModel, Generic[TInput, TOutput]):
         if isinstance(runnable, UnregisteredExperiment):
             message = f"experiment {runnable.name} is not registered here. Import the module that registers it first."
             raise UsageError(message)
+        if EngineSettings().ENGINE == "hatchet":
+            return cast("Experiment[TInput, TOutput]", workflow_experiment(runnable))
         message = (
             f"{runnable.name} is a native workflow of Hatchet, which the local engine cannot run. "
             "Set SCYTHE_ENGINE=hatchet, or register a function."

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NoReturn
 
 from pydantic import BeforeValidator, Field
 
 from scythe_runtime.errors import ScytheError, UsageError
 from scythe_runtime.registry import Experiment, ExperimentRegistry
 from scythe_runtime.settings import EngineSettings, EnvironmentSettings, parse_duration
+from scythe_runtime.workflows import WorkflowExperiment, workflow_experiment
 
 if TYPE_CHECKING:
     from hatchet_sdk import Hatchet
@@ -128,7 +129,7 @@ class WorkerNameConfig(EnvironmentSettings):
         return f"ScytheWorker--{self.hosting_str}"
 
 
-class ScytheWorkerConfig(EnvironmentSettings, env_prefix="SCYTHE_WORKER_"):
+class ScytheWorkerConfig(EnvironmentSettings):
     """How a worker serves; each field is an environment variable, SCYTHE_WORKER_<FIELD>.
 
     Attributes:
@@ -142,6 +143,8 @@ class ScytheWorkerConfig(EnvironmentSettings, env_prefix="SCYTHE_WORKER_"):
         DOES_LEAF: It runs specs.
         GRACE: After SIGTERM, how long batches at work may go on before they are handed back.
     """
+
+    env_prefix: ClassVar[str] = "SCYTHE_WORKER_"
 
     NAME: str | None = None
     SLOTS: int | None = Field(default=None, ge=1)
@@ -184,14 +187,14 @@ class ScytheWorkerConfig(EnvironmentSettings, env_prefix="SCYTHE_WORKER_"):
         experiments: "Sequence[Experiment[Any, Any] | Callable[..., Any]] | None" = None,
         additional_workflows: "Sequence[BaseWorkflow[Any]] | None" = None,
     ) -> NoReturn:
-        """Serve until a signal comes; then exit with code 0.
+        """Serve all that is registered and included until a signal comes; then exit with code 0.
 
         What keeps the worker from serving is told in one message, with exit code 2: a token that is missing
         or not good, an engine or a bucket that does not answer.
 
         Args:
             experiments: Functions to register and serve, besides those that are registered.
-            additional_workflows: Workflows of Hatchet's own to serve too.
+            additional_workflows: Workflows of Hatchet's own to serve too, which are not included.
         """
         try:
             self._serve(list(experiments or []), list(additional_workflows or []))
@@ -212,7 +215,13 @@ class ScytheWorkerConfig(EnvironmentSettings, env_prefix="SCYTHE_WORKER_"):
                 ExperimentRegistry.Include(experiment)
             else:
                 ExperimentRegistry.Register()(experiment)
-        served = ExperimentRegistry.experiments()
+        functions = ExperimentRegistry.experiments()
+        included = [workflow_experiment(flow) for flow in ExperimentRegistry.workflows()]
+        served = [*functions, *included]
+        known = [experiment.workflow for experiment in included]
+        additional_workflows = [
+            flow for flow in additional_workflows if not any(flow is one for one in known)
+        ]
         if not (served or additional_workflows):
             message = "this worker has nothing to serve: import the module that registers the experiment first"
             raise UsageError(message)
@@ -231,12 +240,13 @@ class ScytheWorkerConfig(EnvironmentSettings, env_prefix="SCYTHE_WORKER_"):
         slots = Slots(self.computed_slots)
         try:
             if self.DOES_LEAF:
-                for experiment in served:
+                for experiment in functions:
                     slots.start(experiment)
             worker = self._worker(client, slots, served, additional_workflows)
             self._leave_on_signals(slots)
             print(  # noqa: T201 - the one line of a worker that serves
-                f"worker {self.computed_name} serves {', '.join(e.name for e in served)}: "
+                f"worker {self.computed_name} serves "
+                f"{', '.join([e.name for e in served] + [w.name for w in additional_workflows])}: "
                 f"{self.computed_slots} slots",
                 file=sys.stderr,
                 flush=True,
@@ -253,22 +263,25 @@ class ScytheWorkerConfig(EnvironmentSettings, env_prefix="SCYTHE_WORKER_"):
         experiments: list[Experiment[Any, Any]],
         additional_workflows: "list[BaseWorkflow[Any]]",
     ) -> "Worker":
-        from scythe_runtime.engine._hatchet_declare import SHARES, declare
+        from scythe_runtime.engine._hatchet_declare import SHARES, declare, with_shares
         from scythe_runtime.engine._hatchet_fleet import SLOTS_LABEL
         from scythe_runtime.engine._hatchet_leaf import batch_handler
         from scythe_runtime.engine._hatchet_root import Leader
+        from scythe_runtime.engine._hatchet_rows import rows_handler
         from scythe_runtime.engine._hatchet_tasks import code_label, short_code
         from scythe_runtime.engine._load import task_ref
         from scythe_runtime.provenance import code_hash
 
         labels = self.labels | {SLOTS_LABEL: self.computed_slots if self.DOES_LEAF else 0}
-        workflows = list(additional_workflows)
+        workflows = [with_shares(workflow) for workflow in additional_workflows]
         for experiment in experiments:
             leader = Leader(client, experiment)
             tasks = declare(
                 client,
                 experiment,
-                run_batch=batch_handler(experiment, slots),
+                run_batch=rows_handler(client, experiment)
+                if isinstance(experiment, WorkflowExperiment)
+                else batch_handler(experiment, slots),
                 lead=leader.lead,
                 scatter=leader.scatter,
             )

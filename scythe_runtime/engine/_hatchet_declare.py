@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from scythe_runtime.engine._hatchet_tasks import (
+    LONG,
     BatchInput,
     BatchOutput,
     NodeInput,
@@ -14,27 +16,32 @@ from scythe_runtime.engine._hatchet_tasks import (
     batch_task,
     node_task,
     root_task,
+    rows_task,
     wanted_labels,
     whole_seconds,
 )
 from scythe_runtime.errors import UsageError
 from scythe_runtime.registry import Experiment
 from scythe_runtime.settings import TimeoutSettings
+from scythe_runtime.workflows import WorkflowExperiment
 
 if TYPE_CHECKING:
     from hatchet_sdk import Hatchet
     from hatchet_sdk.runnables.workflow import BaseWorkflow
 
-SHARES: Final = 64
+SHARES: Final = 128
 """Shares of a worker's slots that belong to one slot process: what quick batches cost one each of."""
 
 PREFETCH: Final = 2
 """Batches of usual length that a worker takes for each slot process: one at work and one that waits."""
 
+_SHARED: Final = "_scythe_shares"
+_SDK_SCHEDULE: Final = timedelta(minutes=5)
 _RETRIES: Final = 10
 _BACKOFF: Final[dict[str, Any]] = {"backoff_factor": 2.0, "backoff_max_seconds": 30}
 
 RunBatch = Callable[[BatchInput, Any], BatchOutput]
+RunRows = Callable[[BatchInput, Any], Coroutine[Any, Any, BatchOutput]]
 Lead = Callable[[RootInput, Any], Coroutine[Any, Any, RootOutput]]
 Scatter = Callable[[NodeInput, Any], Coroutine[Any, Any, NodeOutput]]
 
@@ -44,8 +51,8 @@ class Tasks:
     """An experiment's tasks.
 
     Attributes:
-        fan: Root and node.
-        leaf: Batches, of usual length and quick ones.
+        fan: Root and node; of a native workflow also what starts its runs.
+        leaf: Batches, of usual length and quick ones; of a native workflow itself.
     """
 
     fan: "list[BaseWorkflow[Any]]"
@@ -56,17 +63,25 @@ def declare(
     client: "Hatchet",
     experiment: Experiment[Any, Any],
     *,
-    run_batch: RunBatch,
+    run_batch: RunBatch | RunRows,
     lead: Lead,
     scatter: Scatter,
 ) -> Tasks:
     """Return an experiment's tasks; nothing is sent.
+
+    Args:
+        client: Hatchet's.
+        experiment: Which.
+        run_batch: Runs a batch; of a native workflow without blocking.
+        lead: Leads a run.
+        scatter: Is a node of a run's tree.
 
     Raises:
         UsageError: An option that was given to `Register` is none of a Hatchet task.
     """
     from hatchet_sdk import Context, DurableContext
 
+    run_here = cast("RunBatch", run_batch)
     options, timeouts = experiment.options, TimeoutSettings()
     node_schedule, node_execution = (
         whole_seconds(bound.total_seconds() if bound else None)
@@ -102,18 +117,44 @@ def declare(
         async def node(work: NodeInput, ctx: DurableContext) -> NodeOutput:
             return await scatter(work, ctx)
 
+        if isinstance(experiment, WorkflowExperiment):
+
+            @client.durable_task(name=rows_task(experiment.name), input_validator=BatchInput, **fan)
+            async def rows(work: BatchInput, ctx: DurableContext) -> BatchOutput:
+                return await cast("RunRows", run_batch)(work, ctx)
+
+            return Tasks(fan=[root, node, rows], leaf=[with_shares(experiment.workflow)])
+
         @client.task(name=batch_task(experiment.name), **{"slot_cost": SHARES // PREFETCH, **leaf})
         def batch(work: BatchInput, ctx: Context) -> BatchOutput:
-            return run_batch(work, ctx)
+            return run_here(work, ctx)
 
         @client.task(name=batch_task(experiment.name, quick=True), **{"slot_cost": 1, **leaf})
         def quick(work: BatchInput, ctx: Context) -> BatchOutput:
-            return run_batch(work, ctx)
+            return run_here(work, ctx)
 
     except TypeError as error:
         message = f"{experiment.name}: Hatchet does not know an option that was given to Register(): {error}"
         raise UsageError(message) from None
     return Tasks(fan=[root, node], leaf=[batch, quick])
+
+
+def with_shares(workflow: "BaseWorkflow[Any]") -> "BaseWorkflow[Any]":
+    """Return a workflow of the user's whose tasks take a worker's slots as batches do.
+
+    A worker of n slots then runs n of its tasks at a time. A task may wait for a slot as long as it has to,
+    unless it says otherwise: of a run of thousands, most wait for longer than the five minutes of the SDK.
+    """
+    for task in workflow.tasks:
+        slots = task._slot_requests  # noqa: SLF001 - there is no other way to tell what a task takes
+        if _SHARED not in vars(task):
+            vars(task)[_SHARED] = True
+            task._slot_requests = {  # noqa: SLF001
+                kind: n * SHARES if kind == "default" else n for kind, n in slots.items()
+            }
+            if task.schedule_timeout == _SDK_SCHEDULE:
+                task.schedule_timeout = LONG
+    return workflow
 
 
 def register_missing(client: "Hatchet", experiment: Experiment[Any, Any]) -> None:
@@ -125,5 +166,5 @@ def register_missing(client: "Hatchet", experiment: Experiment[Any, Any]) -> Non
 
     tasks = declare(client, experiment, run_batch=never, lead=never, scatter=never)
     for task in [*tasks.fan, *tasks.leaf]:
-        if client.config.apply_namespace(task.config.name) not in known:
+        if client.config.apply_namespace(task.name) not in known:
             client._client.admin.put_workflow(task.to_proto())  # noqa: SLF001 - only workers have a public way

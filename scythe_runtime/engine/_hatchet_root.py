@@ -17,6 +17,7 @@ from scythe_runtime.batches import Batch, count_rows
 from scythe_runtime.engine._hatchet_fleet import slots_of, workers_of
 from scythe_runtime.engine._hatchet_leaf import plan_at, store_at
 from scythe_runtime.engine._hatchet_tasks import (
+    BATCH_OF,
     BatchInput,
     NodeInput,
     NodeOutput,
@@ -26,6 +27,7 @@ from scythe_runtime.engine._hatchet_tasks import (
     metadata,
     needs_code,
     node_task,
+    rows_task,
     wanted_labels,
 )
 from scythe_runtime.errors import NotFoundError, StoreError
@@ -34,6 +36,7 @@ from scythe_runtime.manifest import read_manifest
 from scythe_runtime.plans import Plan, rows_without, write_plan
 from scythe_runtime.registry import Experiment
 from scythe_runtime.root import CANARY_PLAN, MAIN_PLAN, Root, Scatter, root_run_id
+from scythe_runtime.workflows import WorkflowExperiment
 
 if TYPE_CHECKING:
     from hatchet_sdk import DurableContext, Hatchet
@@ -43,9 +46,6 @@ BATCH_SECONDS: Final = 30.0
 
 QUICK_S: Final = 4.0
 """Batches that are expected to be shorter are taken in advance by the dozen: a freed slot idles for over a second."""
-
-BATCH_OF: Final = "batch_of"
-"""The key of a batch's metadata that holds the run's id; unlike other keys it is on batches only."""
 
 _AT_ONCE: Final = 500
 _SLOTS_UNKNOWN: Final = 4
@@ -110,7 +110,7 @@ class Leader:
             for k in range(min(work.factor, len(rows)))
         ]
         task = node_task(self._experiment.name)
-        done = _Done(work.run, f"{name}.", count_rows(wanted))
+        done = _Done(work.run, f"{name}.", count_rows(wanted), work.batch_size)
         return await self._spawn(task, nodes, work.run, _node_labels, done)
 
     def _root(self, work: RootInput) -> Root:
@@ -165,6 +165,7 @@ class Leader:
                 run_id=work.run_id,
                 task_name=work.task_name,
                 root_run_id=root_run_id(work.run_id),
+                code=work.code,
                 plan=plan.id,
                 batch=number,
             )
@@ -176,8 +177,10 @@ class Leader:
             last = min(first + plan.batch_size, plan.num_rows) - 1
             return {BATCH_OF: work.run_id, "node": plan.id, "range": f"{first}-{last}"}
 
-        task = batch_task(self._experiment.name, quick=quick)
-        done = _Done(work, f"{plan.id}/", plan.num_rows)
+        name = self._experiment.name
+        of_workflow = isinstance(self._experiment, WorkflowExperiment)
+        task = rows_task(name) if of_workflow else batch_task(name, quick=quick)
+        done = _Done(work, f"{plan.id}/", plan.num_rows, plan.batch_size)
         return await self._spawn(task, inputs, work, describe, done)
 
     async def _spawn(
@@ -260,11 +263,13 @@ class _Done:
         work: The run.
         prefix: What the keys of their parts begin with, below the run's outcomes.
         num_rows: How many rows they have.
+        batch_size: Specs a batch.
     """
 
     work: RootInput
     prefix: str
     num_rows: int
+    batch_size: int
 
     async def wait(self) -> None:
         """Return when all rows are committed, by one listing now and then."""
@@ -278,13 +283,19 @@ class _Done:
 
     def _count(self) -> int:
         store, layout = store_at(self.work.root_uri), RunLayout(self.work.run_id)
-        pieces: dict[tuple[str, int, int], int] = {}
+        spans: list[tuple[str, int, int]] = []
         for entry in store.list(layout.outcomes + self.prefix):
             folder, _, file_name = entry.key.rpartition("/")
             part = PartName.parse(file_name)
             if part is not None:
-                pieces[folder, part.batch, part.offset] = part.length
-        return sum(pieces.values())
+                start = part.batch * self.batch_size + part.offset
+                spans.append((folder, start, start + part.length))
+        rows, plan, end = 0, "", 0
+        for folder, start, stop in sorted(spans):  # what ran twice may overlap
+            end = end if folder == plan else 0
+            rows += max(0, stop - max(start, end))
+            plan, end = folder, max(end, stop)
+        return rows
 
 
 def cancel_batches(client: "Hatchet", run_id: str) -> None:

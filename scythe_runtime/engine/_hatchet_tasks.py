@@ -26,6 +26,9 @@ SPEC_TIMEOUT_S: Final = 24 * 3600.0
 RUN_KEY: Final = "run"
 """The key of a task's metadata that holds the run's id."""
 
+BATCH_OF: Final = "batch_of"
+"""The key of a batch's metadata that holds the run's id; unlike other keys it is on batches only."""
+
 
 class RootInput(BaseModel, frozen=True):
     """A run, and what to do with it.
@@ -87,12 +90,13 @@ class NodeOutput(BaseModel, frozen=True):
 
 
 class BatchInput(BaseModel, frozen=True):
-    """A batch: which rows it has says its plan."""
+    """A batch: which rows it has says its plan; `code`: which code they need."""
 
     root_uri: str
     run_id: str
     task_name: str
     root_run_id: str
+    code: str
     plan: str
     batch: int
 
@@ -108,6 +112,11 @@ class BatchOutput(BaseModel, frozen=True):
 def batch_task(experiment_name: str, *, quick: bool = False) -> str:
     """Return the name of the task that runs a batch; a quick one costs less of a worker's slots."""
     return f"{experiment_name}{'-quick' if quick else ''}".lower()
+
+
+def rows_task(experiment_name: str) -> str:
+    """Return the name of the durable task that runs a batch of a native workflow."""
+    return f"{experiment_name}-rows".lower()
 
 
 def root_task(experiment_name: str) -> str:

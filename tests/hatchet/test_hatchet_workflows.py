@@ -1,0 +1,131 @@
+"""Native workflows of Hatchet, included as experiments: single specs and batches, failures, recovery."""
+
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+from farm import Farm
+from servers import Hatchet, S3Server
+from test_hatchet_faults import Going
+
+GO = """
+from plot.flow import Sum, chain, pair
+from scythe_runtime import BaseExperiment, open_run
+"""
+
+
+@pytest.fixture(scope="module")
+def farm(
+    servers: tuple[Hatchet, S3Server], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Farm]:
+    """Return a repository with one worker that serves its workflows."""
+    farm = Farm(tmp_path_factory.mktemp("flows"), *servers)
+    farm.worker(script="flow_worker.py", SCYTHE_WORKER_SLOTS="16")
+    yield farm
+    farm.close()
+
+
+def test_one_spec_of_a_workflow(farm: Farm) -> None:
+    """A single spec's result is what the workflow's tasks returned; what one raised is raised here."""
+    out = farm.run(
+        GO
+        + """
+from scythe_runtime.refs import SpecFailedError
+run, ref = BaseExperiment(runnable=chain).allocate(Sum(a=1.5, b=2))
+answer = ref.result()
+print(answer["double"], answer["finish"]["total"])
+table = run.table()
+print(table["total"].tolist(), table["a"].tolist(), run.check().ok)
+print("b: 2" in run.store.get(run.experiment_id + "/workflow_spec.yml").decode())
+run, ref = BaseExperiment(runnable="chain").allocate(Sum(a=1, b=7, fate="raise"))
+try:
+    ref.result()
+except SpecFailedError as error:
+    print("no luck with 7" in str(error))
+"""
+    )
+    assert out.splitlines() == ["{'twice': 3.0} 5.0", "[5.0] [1.5] True", "True", "True"]
+
+
+def test_a_batch_of_a_workflow(farm: Farm) -> None:
+    """Each spec starts the workflow; its last task's output is the row, its failure is named."""
+    out = farm.run(
+        GO
+        + """
+specs = [Sum(a=k, b=k, fate="raise" if k in (3, 17) else "fine") for k in range(30)]
+run, ref = BaseExperiment(runnable=chain).allocate(specs, batch_size=8)
+result = ref.result()
+print(result.succeeded, result.failed, result.pending, result.state, run.check().ok)
+print(run.table()["total"].tolist() == [3.0 * k for k in range(30) if k not in (3, 17)])
+errors = run.errors()
+print(errors["sort_index"].tolist(), errors["error_type"].tolist(), errors["error_message"].tolist())
+print(errors["error_where"].tolist(), "flow.py" in errors["traceback"][0])
+"""
+    )
+    assert out.splitlines() == [
+        "28 2 0 complete-with-failures True",
+        "True",
+        "[3, 17] ['ValueError', 'ValueError'] ['no luck with 3', 'no luck with 17']",
+        "['flow.py:34', 'flow.py:34'] True",
+    ]
+
+
+def test_a_workflow_with_two_last_tasks(farm: Farm) -> None:
+    """Of several last tasks, what each returned is a column by its name."""
+    out = farm.run(
+        GO
+        + """
+run, ref = BaseExperiment(runnable=pair).allocate([Sum(a=k, b=k) for k in range(10)])
+print(ref.result().succeeded)
+table = run.table()
+print(table["left"][3], table["right"][3])
+"""
+    )
+    assert out.splitlines() == ["10", "{'a': 3.0} {'b': 3}"]
+
+
+def test_a_batch_of_a_workflow_goes_on_after_its_worker_was_killed(
+    new_farm: Callable[..., Farm],
+) -> None:
+    """The worker is killed amid a batch and another one comes: the run ends by itself, one outcome a spec."""
+    farm = new_farm()
+    doomed = farm.worker(script="flow_worker.py", SCYTHE_WORKER_SLOTS="16")
+    going = Going(
+        farm,
+        GO
+        + """
+specs = [Sum(a=k, b=k, seconds=1.0) for k in range(16)]
+run, ref = BaseExperiment(runnable=chain).allocate(specs, batch_size=4)
+print(run.experiment_id, flush=True)
+result = ref.result()
+print(result.succeeded, result.failed, result.pending, run.check().ok)
+""",
+    )
+    going.at(1)
+    doomed.stop(signal.SIGKILL)
+    farm.worker(script="flow_worker.py", SCYTHE_WORKER_SLOTS="16")
+    assert going.end(150) == "16 0 0 True"
+
+
+def test_resume_runs_what_is_missing_of_a_workflow(farm: Farm) -> None:
+    """When the root of a workflow's run is cancelled, resume runs the specs that have no outcome."""
+    out = farm.run(
+        GO
+        + """
+from scythe_runtime.errors import EngineError
+specs = [Sum(a=k, b=k, seconds=0.5) for k in range(24)]
+run, ref = BaseExperiment(runnable=chain).allocate(specs, batch_size=4)
+import time
+while run.ledger().num_done < 8:
+    time.sleep(0.2)
+ref._driver.cancel()
+try:
+    ref.result()
+except EngineError as error:
+    print("was cancelled" in str(error))
+left = 24 - run.ledger().num_done
+result = open_run(run.experiment_id).resume().result()
+print(left > 0, result.succeeded, result.failed, result.pending, run.check().ok)
+"""
+    )
+    assert out.splitlines() == ["True", "True 24 0 0 True"]
