@@ -6,10 +6,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.batches import Batch, BatchReport, RunAddress, slice_rows
+from scythe_runtime.engine._hatchet_gate import Gate, HandedBack
 from scythe_runtime.engine._hatchet_tasks import BatchInput, BatchOutput, spec_timeout_s
 from scythe_runtime.engine._load import task_ref
 from scythe_runtime.engine._pool import SlotPool
-from scythe_runtime.errors import EngineError, ScytheError
+from scythe_runtime.errors import EngineError
 from scythe_runtime.layout import RunLayout
 from scythe_runtime.plans import Plan
 from scythe_runtime.registry import Experiment
@@ -18,11 +19,8 @@ from scythe_runtime.store import Store, open_store
 if TYPE_CHECKING:
     from hatchet_sdk import Context
 
-_LOOK_S: Final = 0.25
-
-
-class HandedBack(ScytheError):  # noqa: N818 - what the dashboard shows
-    """A worker that shuts down gives a batch back; another one runs it."""
+TOGETHER_S: Final = 1.0
+"""How much expected work of short batches runs together, in seconds; none of it is kept before all is done."""
 
 
 class Slots:
@@ -34,7 +32,7 @@ class Slots:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._gate = threading.Semaphore(size)
+        self._gate = Gate(size)
         self._pools: dict[str, SlotPool] = {}
         self._lock = threading.Lock()
         self._leaving = threading.Event()
@@ -62,34 +60,40 @@ class Slots:
             return pool
 
     def run(
-        self, experiment: Experiment[Any, Any], batch: Batch, cancelled: Callable[[], bool]
+        self,
+        experiment: Experiment[Any, Any],
+        batch: Batch,
+        cancelled: Callable[[], bool],
+        *,
+        most: int = 1,
     ) -> list[BatchReport]:
         """Run a batch and return a report for each piece of it that was committed.
+
+        Args:
+            experiment: Whose batch.
+            batch: Which rows.
+            cancelled: Whether nobody wants it any more.
+            most: How many batches may run together with it.
 
         Raises:
             HandedBack: The worker shuts down, or the batch was cancelled, before all was committed.
             EngineError: It could not be committed.
         """
-        reports: list[BatchReport] = []
 
-        def unwanted() -> bool:
-            return self.leaving or cancelled()
+        def work(whole: Batch, unwanted: Callable[[], bool]) -> list[BatchReport]:
+            reports: list[BatchReport] = []
+            try:
+                pool = self.start(experiment)
+                pool.run([whole], lambda _, report: reports.append(report), should_stop=unwanted)
+            except EngineError:
+                if self.leaving:
+                    raise HandedBack("this worker shuts down") from None
+                raise
+            if sum(r.succeeded + r.failed for r in reports) < sum(map(len, whole.rows)):
+                raise HandedBack("not finished")
+            return reports
 
-        while not self._gate.acquire(timeout=_LOOK_S):
-            if unwanted():
-                raise HandedBack("not begun")
-        try:
-            pool = self.start(experiment)
-            pool.run([batch], lambda _, report: reports.append(report), should_stop=unwanted)
-        except EngineError:
-            if self.leaving:
-                raise HandedBack("this worker shuts down") from None
-            raise
-        finally:
-            self._gate.release()
-        if sum(r.succeeded + r.failed for r in reports) < sum(map(len, batch.rows)):
-            raise HandedBack("not finished")
-        return reports
+        return self._gate.run(batch, work, most=most, unwanted=lambda: self.leaving or cancelled())
 
     def leave(self) -> None:
         """Begin nothing more; what is at work goes on."""
@@ -119,7 +123,8 @@ def batch_handler(
             queue_id=ctx.workflow_run_id,
             run=RunAddress(work.root_uri, work.run_id, work.task_name, work.root_run_id),
         )
-        reports = slots.run(experiment, batch, lambda: bool(ctx.is_cancelled))
+        most = int(TOGETHER_S / plan.batch_seconds) if plan.batch_seconds else 1
+        reports = slots.run(experiment, batch, lambda: bool(ctx.is_cancelled), most=most)
         output = BatchOutput(
             succeeded=sum(report.succeeded for report in reports),
             failed=sum(report.failed for report in reports),
