@@ -161,7 +161,7 @@ def allocate_run(
                 "sampling": dict(options.sampling) if options.sampling else None,
             }
         )
-        _write(
+        manifest = _write(
             store,
             layout,
             manifest=manifest,
@@ -296,8 +296,8 @@ def _write(
     placed: PlacedArtifacts,
     described: bytes,
     options: Options,
-) -> None:
-    write_specs(
+) -> ExperimentRunManifest:
+    specs_sha256 = write_specs(
         table.with_uris(placed.uris),
         experiment_id=layout.run_id if options.overwrite_experiment_id else None,
         store=store,
@@ -306,7 +306,9 @@ def _write(
     store.put(layout.io_spec, described)
     if placed.locations:
         store.put(layout.input_artifacts, dump_yaml({"files": placed.locations}))
+    manifest = manifest.model_copy(update={"specs_sha256": specs_sha256})
     write_manifest(store, layout, manifest)  # last: a run that has one is whole
+    return manifest
 
 
 def _mark(specs: object, run_id: str, options: Options) -> None:

@@ -252,7 +252,12 @@ class BatchRunner:
     ) -> None:
         """Put the frames, then the part: the part is the commit record."""
         n = len(outcomes.rows)
-        metadata = {"worker": self._worker, "queue_id": batch.queue_id, "frames": sorted(frames)}
+        metadata = {
+            "run": self._layout.run_id,
+            "worker": self._worker,
+            "queue_id": batch.queue_id,
+            "frames": sorted(frames),
+        }
         try:
             table = outcomes.to_table(metadata)
         except PydanticSerializationError:  # one spec's value must not cost the batch

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 from scythe_runtime.columns import kind_in
 from scythe_runtime.errors import NotFoundError, RunDamagedError, StoreError
 from scythe_runtime.layout import RunLayout
-from scythe_runtime.ledger import Ledger, read_ledger
+from scythe_runtime.ledger import Ledger, frame_table, read_ledger, read_part
 from scythe_runtime.manifest import load_yaml, read_manifest
-from scythe_runtime.outcomes import from_ipc
-from scythe_runtime.specs import open_specs
+from scythe_runtime.outcomes import part_metadata
+from scythe_runtime.specs import open_specs, sha256_of
 from scythe_runtime.store import Store
 
 
@@ -46,10 +46,10 @@ def check_run(store: Store, layout: RunLayout) -> CheckReport:
     try:
         manifest = read_manifest(store, layout)
         specs = open_specs(store, layout)
+        ledger = read_ledger(store, layout, specs.num_rows)
     except (NotFoundError, RunDamagedError, pa.ArrowException) as error:
         return CheckReport(0, 0, 0, 0, (f"run {layout.run_id}: {error}",))
-    ledger = read_ledger(store, layout, specs.num_rows)
-    problems += _damaged_parts(store, layout, ledger)
+    problems += _damaged_parts(store, ledger)
     problems += _missing_artifacts(store, layout)
     problems += _missing_files(store, layout)
     counts = {name: _rows(store, layout, name, problems) for name in ("scalars", "errors")}
@@ -67,6 +67,13 @@ def check_run(store: Store, layout: RunLayout) -> CheckReport:
             problems.append(
                 f"run {layout.run_id}: {succeeded} results and {failed} failures of {specs.num_rows} specs"
             )
+        if manifest.gathered not in {None, ledger.digest}:
+            problems.append(
+                f"run {layout.run_id}: outcomes were committed after its tables were written. "
+                f"Write them again: scythe resume {layout.run_id}"
+            )
+    if manifest.specs_sha256 not in {None, sha256_of(specs.path)}:
+        problems.append("specs.pq is not the one that the run was allocated with")
     if stated is not None:
         if stated.specs != specs.num_rows:
             problems.append(f"manifest.yml: {stated.specs} specs, specs.pq has {specs.num_rows}")
@@ -75,16 +82,15 @@ def check_run(store: Store, layout: RunLayout) -> CheckReport:
     return CheckReport(specs.num_rows, succeeded, failed, pending, tuple(problems))
 
 
-def _damaged_parts(store: Store, layout: RunLayout, ledger: Ledger) -> Iterator[str]:
+def _damaged_parts(store: Store, ledger: Ledger) -> Iterator[str]:
     for part in ledger.parts:
         try:
-            path = store.local_path(part.key)
-            rows = from_ipc(path if path is not None else store.get(part.key)).num_rows
-        except (pa.ArrowException, OSError) as error:
-            yield f"{part.key}: cannot be read ({error}). Delete it, then: scythe resume {layout.run_id}"
-            continue
-        if rows != part.name.length:
-            yield f"{part.key}: has {rows} rows, its name says {part.name.length}"
+            for name in part_metadata(read_part(store, part).schema)["frames"]:
+                key = part.frame_key(name)
+                path = store.local_path(key)
+                frame_table(part, name, path if path is not None else store.get(key))
+        except (RunDamagedError, StoreError) as error:
+            yield str(error)
 
 
 def _rows(store: Store, layout: RunLayout, name: str, problems: list[str]) -> int | None:

@@ -17,10 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scythe_runtime.columns import Column, field_of, kind_in
-from scythe_runtime.errors import RunDamagedError
+from scythe_runtime.errors import NotFoundError, RunDamagedError
 from scythe_runtime.layout import RunLayout
-from scythe_runtime.ledger import Ledger
-from scythe_runtime.outcomes import ERROR_COLUMNS, EXTRA, FEATURE, META_KEY, from_ipc, open_ipc
+from scythe_runtime.ledger import Ledger, damaged, frame_table, part_table
+from scythe_runtime.outcomes import (
+    ERROR_COLUMNS,
+    EXTRA,
+    FEATURE,
+    open_ipc,
+    part_metadata,
+)
 from scythe_runtime.specs import SpecsReader, constant, writer_of
 from scythe_runtime.store import Store
 
@@ -192,22 +198,19 @@ class _Parts:
 
     def frames(self) -> set[str]:
         """Return the names of the frames that parts say they have."""
-        return {name for schema in self.schemas() for name in _metadata(schema)["frames"]}
+        return {name for schema in self.schemas() for name in part_metadata(schema)["frames"]}
 
     def frame_tables(self, name: str) -> Iterator[tuple[int, pa.Table]]:
         """Yield the frame of each part that has it, with the part's index."""
-        having = [i for i, s in enumerate(self.schemas()) if name in _metadata(s)["frames"]]
-        keys = []
-        layout = RunLayout(self._ledger.parts[0].key.split("/scatter-gather/")[0])
-        for i in having:
-            part = self._ledger.parts[i]
-            keys.append(
-                layout.frame_part(
-                    part.plan.id, name, part.name.batch, part.name.offset, part.name.length
-                )
-            )
-        for i, path in zip(having, _bring(self._store, keys, self._folder), strict=True):
-            yield i, from_ipc(path)
+        having = [i for i, s in enumerate(self.schemas()) if name in part_metadata(s)["frames"]]
+        parts = [self._ledger.parts[i] for i in having]
+        try:
+            paths = _bring(self._store, [part.frame_key(name) for part in parts], self._folder)
+        except NotFoundError as error:
+            message = f"{error} Delete the outcome part of that batch, then: scythe resume {parts[0].run_id}"
+            raise RunDamagedError(message) from None
+        for i, part, path in zip(having, parts, paths, strict=True):
+            yield i, frame_table(part, name, path)
 
     def table(self, index: int, schema: pa.Schema) -> pa.Table:
         """Return a part with the columns of `schema`, null where it has none."""
@@ -225,22 +228,10 @@ class _Parts:
         try:
             return open_ipc(self._paths[index])
         except (pa.ArrowException, OSError) as error:
-            raise self._damaged(index, error) from None
-
-    def _damaged(self, index: int, error: Exception) -> RunDamagedError:
-        key = self._ledger.parts[index].key
-        return RunDamagedError(f"{key} is damaged ({error}). Delete it and resume the run.")
+            raise damaged(self._ledger.parts[index], f"cannot be read ({error})") from None
 
     def _read(self, index: int) -> pa.Table:
-        part = self._ledger.parts[index]
-        try:
-            table = self._file(index).read_all()
-        except (pa.ArrowException, OSError) as error:
-            raise self._damaged(index, error) from None
-        if table.num_rows != part.name.length:
-            message = f"{part.key} has {table.num_rows} rows, its name says {part.name.length}. Delete it and resume the run."
-            raise RunDamagedError(message)
-        return table
+        return part_table(self._ledger.parts[index], self._paths[index])
 
 
 def _bring(store: Store, keys: list[str], folder: Path) -> list[Path]:
@@ -258,11 +249,6 @@ def _bring(store: Store, keys: list[str], folder: Path) -> list[Path]:
         return [local(item) for item in enumerate(keys)]
     with ThreadPool(_THREADS) as pool:
         return pool.map(local, enumerate(keys), chunksize=1)
-
-
-def _metadata(schema: pa.Schema) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((schema.metadata or {}).get(META_KEY, b'{"frames": []}'))
-    return found
 
 
 def _outcome_schema(outputs: Iterable[Any], schemas: Iterable[pa.Schema]) -> pa.Schema:
@@ -344,6 +330,7 @@ class _FinalTables:
     ) -> None:
         outputs = list(outputs)
         names = {column.name for column in outputs}
+        names |= {n.removeprefix(EXTRA) for n in outcomes.names if n.startswith(EXTRA)}
         base = {"experiment_id", "sort_index"}
         inputs = [field for field in specs if field.name not in base]
         # an input of the name of an output (older code has them) is stored as `input.<name>`

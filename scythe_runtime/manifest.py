@@ -72,6 +72,8 @@ class ExperimentRunManifest(BaseModel):
         specs_uri: Where specs.pq is.
         io_spec: Where the io spec is.
         input_artifacts: Where the list of input files is.
+        specs_sha256: Of specs.pq.
+        gathered: The digest of the ledger that the final tables were written from.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -97,6 +99,8 @@ class ExperimentRunManifest(BaseModel):
     task: TaskRecord | None = None
     provenance: Provenance | None = None
     sampling: dict[str, Any] | None = None
+    specs_sha256: str | None = None
+    gathered: str | None = None
 
 
 def dump_yaml(value: object) -> bytes:

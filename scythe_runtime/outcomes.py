@@ -240,6 +240,12 @@ def _copied(value: Any) -> Any:
     return value if type(value) in SCALARS else json.loads(document(value) or "null")
 
 
+def part_metadata(schema: pa.Schema) -> dict[str, Any]:
+    """Return what is the same for all rows of a part: worker, queue_id, run, frames (their names)."""
+    found: dict[str, Any] = json.loads((schema.metadata or {}).get(META_KEY, b'{"frames": []}'))
+    return found
+
+
 def to_ipc(table: pa.Table) -> bytes:
     """Return a table as an arrow file."""
     sink = pa.BufferOutputStream()

@@ -103,12 +103,22 @@ def write_plan(store: Store, layout: RunLayout, plan: Plan) -> Plan:
 
 
 def read_plans(store: Store, layout: RunLayout) -> list[Plan]:
-    """Return a run's plans, the oldest first."""
-    plans = [
-        Plan.from_json(store.get(entry.key))
-        for entry in store.list(layout.plans)
-        if entry.key.endswith(".json")
-    ]
+    """Return a run's plans, the oldest first.
+
+    Raises:
+        RunDamagedError: One cannot be read.
+    """
+    plans = []
+    for entry in store.list(layout.plans):
+        if entry.key.endswith(".json"):
+            try:
+                plans.append(Plan.from_json(store.get(entry.key)))
+            except RunDamagedError as error:
+                message = (
+                    f"{entry.key}: {error}. Bring it back; or delete it, and what it ran is run again: "
+                    f"scythe resume {layout.run_id}"
+                )
+                raise RunDamagedError(message) from None
     return sorted(plans, key=lambda plan: (plan.number, plan.id))
 
 

@@ -13,13 +13,13 @@ from scythe_runtime.errors import NotFoundError, RunDamagedError, UsageError
 from scythe_runtime.iodiff import compare
 from scythe_runtime.iospec import io_spec
 from scythe_runtime.layout import RunLayout
-from scythe_runtime.ledger import Ledger, read_ledger
+from scythe_runtime.ledger import Ledger, read_ledger, read_part
 from scythe_runtime.manifest import Counts, ExperimentRunManifest, load_yaml, read_manifest
 from scythe_runtime.provenance import ProvenanceReader
 from scythe_runtime.registry import Experiment
 from scythe_runtime.root import Ending, Mode, Progress
 from scythe_runtime.settings import repo_root
-from scythe_runtime.specs import open_specs
+from scythe_runtime.specs import open_specs, sha256_of
 from scythe_runtime.store import Store
 
 _COMPLETE = frozenset({"complete", "complete-with-failures"})
@@ -78,6 +78,15 @@ def stand(store: Store, layout: RunLayout, experiment: Experiment[Any, Any]) -> 
             f"run {layout.run_id}: specs.pq cannot be read ({error}). Start a new run: scythe run"
         )
         raise RunDamagedError(message) from None
+    if manifest.experiment_id != layout.run_id:
+        message = f"the folder {layout.run_id} holds another run, {manifest.experiment_id}. Put it back under that name."
+        raise RunDamagedError(message)
+    if manifest.specs_sha256 not in {None, sha256_of(specs.path)}:
+        message = (
+            f"run {layout.run_id}: specs.pq is not the one that it was allocated with. Bring that one back, "
+            "or start a new run: scythe run"
+        )
+        raise RunDamagedError(message)
     if manifest.counts is None or manifest.counts.specs != specs.num_rows:
         message = f"run {layout.run_id}: specs.pq has {specs.num_rows} rows, the manifest says {manifest.counts and manifest.counts.specs}"
         raise RunDamagedError(message)
@@ -102,7 +111,7 @@ def _differences(
 ) -> list[str]:
     then = manifest.provenance
     if then is None or manifest.task is None:
-        return []
+        return ["manifest.yml does not say with which code and packages the run was allocated"]
     module = experiment.fn.__module__
     main_path = getattr(sys.modules.get("__main__"), "__file__", None)
     reader = ProvenanceReader(repo_root(), module, main_path if module == "__main__" else None)
@@ -148,10 +157,12 @@ def go_on(
     manifest, ledger = standing.manifest, standing.ledger
     print(standing.describe(mode), file=sys.stderr)  # noqa: T201 - said before anything is computed
     nothing = not (ledger.num_failed if mode == "retry" else ledger.missing)
-    if nothing and manifest.state in _COMPLETE and manifest.counts:
+    gathered = manifest.gathered in {None, ledger.digest}
+    if nothing and gathered and manifest.state in _COMPLETE and manifest.counts:
         uris = _final_uris(store, layout, manifest.counts)
         if uris is not None:
             return EndedDriver(Ending(manifest.state, manifest.counts, uris, None, 0.0)), manifest
+    _require_whole_parts(store, ledger)
     timeout_s = manifest.task.execution_timeout_s if manifest.task else None
     slots = engine.prepare(experiment, timeout_s=timeout_s)
     try:
@@ -168,6 +179,19 @@ def go_on(
         slots.close()
         raise
     return driver, manifest
+
+
+def _require_whole_parts(store: Store, ledger: Ledger) -> None:
+    """Return only if all parts can be read: what is found now need not be found after hours of work.
+
+    Of a remote store they are read when the tables are written: here they would cost a request each.
+
+    Raises:
+        RunDamagedError: One cannot, or it is of another run.
+    """
+    for part in ledger.parts:
+        if store.local_path(part.key) is not None:
+            read_part(store, part)
 
 
 def _final_uris(store: Store, layout: RunLayout, counts: Counts) -> dict[str, str] | None:

@@ -21,9 +21,8 @@ from scythe_runtime.batches import Batch, BatchReport, Rows, RunAddress
 from scythe_runtime.columns import columns_of, kind_in
 from scythe_runtime.gather import Gather, Gathered
 from scythe_runtime.layout import RunLayout
-from scythe_runtime.ledger import Ledger, Part, read_ledger
+from scythe_runtime.ledger import Ledger, Part, read_ledger, read_part
 from scythe_runtime.manifest import Counts, ExperimentRunManifest, State, write_manifest
-from scythe_runtime.outcomes import from_ipc
 from scythe_runtime.plans import Plan, leaves, rows_from, rows_without, write_plan
 from scythe_runtime.registry import Experiment
 from scythe_runtime.scatter_gather import RecursionMap
@@ -305,6 +304,7 @@ class Root:
                 "finished": dt.datetime.now(dt.UTC),
                 "seconds": round((self._manifest.seconds or 0.0) + seconds, 3),
                 "slots": self._slots,
+                "gathered": ledger.digest,
             }
         )
         write_manifest(self._store, self._layout, manifest)
@@ -409,8 +409,7 @@ class Root:
         return values
 
     def _read(self, part: Part) -> Any:
-        path = self._store.local_path(part.key)
-        return from_ipc(path if path is not None else self._store.get(part.key))
+        return read_part(self._store, part)
 
 
 def next_plan_number(ledger: Ledger) -> int:

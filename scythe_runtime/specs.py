@@ -1,5 +1,6 @@
 """specs.pq: all specs of a run, a row each. Written once at allocation, read by slots and by gather."""
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,8 +22,8 @@ ROW_GROUP: Final = 64 * 1024
 
 def write_specs(
     table: pa.Table, *, experiment_id: str | None, store: Store, layout: RunLayout
-) -> None:
-    """Write specs.pq.
+) -> str:
+    """Write specs.pq and return the file's sha256.
 
     Args:
         table: The inputs, and `sort_index`; also `experiment_id` where each spec keeps its own.
@@ -43,6 +44,13 @@ def write_specs(
                     group = group.add_column(0, schema.field(0), ids)
                 writer.write_table(group, row_group_size=ROW_GROUP)
         store.put(layout.specs, path)
+        return sha256_of(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def writer_of(path: Path, schema: pa.Schema, *, unique: str | None = None) -> pq.ParquetWriter:
@@ -67,11 +75,16 @@ def constant(text: str, n: int) -> pa.StringArray:
 
 
 class SpecsReader:
-    """Reads rows of specs.pq; keeps the row groups that it read last."""
+    """Reads rows of specs.pq; keeps the row groups that it read last.
+
+    Attributes:
+        path: The file; of a remote store the local copy.
+    """
 
     _KEPT: Final = 4
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._file = pq.ParquetFile(path, memory_map=True)
         metadata = self._file.metadata
         sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]

@@ -70,6 +70,9 @@ class Field:
             f"run, ref = BaseExperiment(runnable=load, run_name='field').allocate(specs, **{options!r})\n"
             f"{last}\n"
         )
+        return self._process(script)
+
+    def _process(self, script: Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(script), str(Path(__file__).parent)],
             stdout=subprocess.PIPE,
@@ -77,6 +80,23 @@ class Field:
             text=True,
             start_new_session=True,
         )
+
+    def go_on_elsewhere(self, what: str, *, first: str = "") -> subprocess.Popen[str]:
+        """Go on with the latest run from another process, which waits for it.
+
+        Args:
+            what: "resume" or "retry_failed".
+            first: What that process does before.
+        """
+        script = self.folder / "go_on.py"
+        script.write_text(
+            "import sys; sys.path.insert(0, sys.argv[1])\n"
+            "import fault_tasks\n"
+            "from scythe_runtime import open_run\n"
+            f"{first}\n"
+            f"open_run('field').{what}().result()\n"
+        )
+        return self._process(script)
 
     def middle(self) -> int:
         """Wait until the middle of the run is reached and return the process of that slot."""

@@ -30,10 +30,10 @@ def stop(field: Field, process: "subprocess.Popen[str]", how: signal.Signals) ->
 
 
 @pytest.mark.parametrize(
-    "how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name
+    "how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name
 )
 def test_resume_after_the_leading_process_was_stopped(field: Field, how: signal.Signals) -> None:
-    """After kill -9, Ctrl-C or a plain kill, resume runs at most one batch a slot again; the table is the same."""
+    """After kill -9, Ctrl-C, a plain kill or a closed terminal, resume runs at most one batch a slot again; the table is the same."""
     process = field.start_elsewhere({MIDDLE: "wait-once"}, batch_size=BATCH)
     said = stop(field, process, how)
     run = open_run("field")
@@ -104,6 +104,45 @@ def test_a_crash_at_each_later_stage_is_resumed(field: Field, stage: str, time: 
     assert run.resume().result().state == "complete-with-failures"
     field.assert_whole(run, {5: ("ValueError", "no luck")})
     assert field.called_again() == 0
+
+
+@pytest.mark.parametrize("stage", ["final/scalars.pq", "final/errors.pq", "manifest.yml"])
+def test_a_retry_that_crashes_at_its_tables_is_resumed(field: Field, stage: str) -> None:
+    """Killed when all is computed and the tables are still the old ones: check says so, resume writes them."""
+    bad = dict.fromkeys(range(100, 200, 10), "fail-until-allowed")
+    run, ref = field.start({**bad, 300: "raise"})
+    assert ref.result().failed == len(bad) + 1
+    (field.folder / "allowed").touch()
+    process = field.go_on_elsewhere("retry_failed", first=DIE_AT.format(suffix=stage, time=1))
+    assert process.wait(30) == -signal.SIGKILL
+    assert any("after its tables were written" in problem for problem in run.check().problems)
+    before = field.calls()
+    assert run.resume().result().failed == 1
+    field.assert_whole(run, {300: ("ValueError", "no luck")})
+    assert field.calls() == before
+
+
+def test_two_that_go_on_at_once_lose_nothing(field: Field) -> None:
+    """Two processes resume one run at the same moment: it is whole, whichever writes the tables last."""
+    process = field.start_elsewhere({MIDDLE: "wait-once"}, batch_size=BATCH)
+    stop(field, process, signal.SIGKILL)
+    both = [field.go_on_elsewhere("resume") for _ in range(2)]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    field.assert_whole(open_run("field"))
+
+
+def test_a_resume_beside_the_leading_process_loses_nothing(field: Field) -> None:
+    """A run that is still led is resumed from elsewhere: both end, and it is whole."""
+    run, ref = field.start({MIDDLE: "wait-once"}, batch_size=BATCH)
+    field.middle()
+    process = field.go_on_elsewhere("resume")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    field.assert_whole(run)
+    field.go_on()
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
 
 
 def test_a_second_resume_runs_nothing(field: Field) -> None:
