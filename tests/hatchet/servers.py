@@ -12,8 +12,9 @@ import time
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 BINARIES = ("hatchet-lite", "hatchet-migrate", "hatchet-admin")
 VERSION = "v0.104.7"
@@ -216,15 +217,19 @@ class Hatchet:
             *("--generated-config-dir", str(self._config), "--overwrite=false"),
         )
         self.start()
-        lines = self._admin(
-            *("admin", "--config", str(self._config), "token", "create", "--name", "test")
-        )
-        self.token = lines.strip().splitlines()[-1]
+        self.token = self.new_token()
 
     @property
     def env(self) -> dict[str, str]:
         """What a client or worker needs in its environment."""
         return {"HATCHET_CLIENT_TOKEN": self.token, "HATCHET_CLIENT_TLS_STRATEGY": "none"}
+
+    def new_token(self, **env: str) -> str:
+        """Return a token; the engine's environment when it is made decides which address it says."""
+        lines = self._admin(
+            *("admin", "--config", str(self._config), "token", "create", "--name", "test"), env=env
+        )
+        return lines.strip().splitlines()[-1]
 
     def start(self) -> None:
         """Start the engine, and return when it is ready."""
@@ -268,12 +273,14 @@ class Hatchet:
         except OSError:
             return False
 
-    def _admin(self, what: str, *arguments: str) -> str:
+    def _admin(
+        self, what: str, *arguments: str, env: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
         binary = find_binary(f"hatchet-{what}")
         assert binary is not None
         done = subprocess.run(
             [binary, *arguments],
-            env=self._env,
+            env={**self._env, **env},
             cwd=self._folder,
             capture_output=True,
             text=True,
@@ -305,9 +312,9 @@ class S3Server:
         """Its endpoint."""
         return f"http://127.0.0.1:{self.port}"
 
-    def new_bucket(self) -> str:
+    def new_bucket(self, name: str | None = None) -> str:
         """Return the name of a bucket that it has made."""
-        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        name = name or f"bucket-{uuid.uuid4().hex[:12]}"
         request = urllib.request.Request(f"{self.url}/{name}", method="PUT")
         urllib.request.urlopen(request, timeout=30).close()
         return name
