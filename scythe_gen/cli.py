@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="scythe-gen",
-    help="From a definition of inputs and outputs (io.yaml) to an experiment repository.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help, in half the time
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 DRIFT: Final = 1
 CONFLICTS: Final = 1
 MISTAKE: Final = 2
+INTERRUPTED: Final = 130
 
 Repository = Annotated[
     Path, typer.Argument(metavar="[DIR]", help="The repository; by default the working directory.")
@@ -39,8 +39,27 @@ def _examples() -> list[str]:
     return examples()
 
 
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer's call
+    if asked:
+        from scythe_gen.version import tool_version
+
+        print(f"scythe-gen {tool_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[  # noqa: FBT002 - an option of the command line
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """From a definition of inputs and outputs (io.yaml) to an experiment repository."""
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2, Ctrl-C is typer's 130."""
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # in a pipe too, stderr's lines stand in their place
     try:
         app()
     except GenError as error:
@@ -95,7 +114,7 @@ def new(
 
 @app.command()
 def generate(folder: Repository = Path()) -> None:
-    """Derive from io.yaml again what is derived; nothing else is touched.
+    """Derive again what is derived from io.yaml, nothing else.
 
     For instance, after a change of io.yaml: scythe-gen generate
     """
@@ -119,8 +138,12 @@ def generate(folder: Repository = Path()) -> None:
         )
         print(f"{verb} {item.path}{note}")
     print(f"{len(expected)} derived files, {len(done)} changed")
-    if done and mypy_python(folder):
-        print("checking your code with mypy ...", file=sys.stderr, flush=True)
+    if done and not mypy_python(folder):
+        print(
+            "Whether your own lines still fit was not checked: that takes mypy (pip install mypy)."
+        )
+    elif done:
+        print("checking your code with mypy ...", file=sys.stderr)
     if broken := broken_lines(folder, package) if done else []:
         print("Lines of yours that do not type-check now:")
         for line in broken:
@@ -129,9 +152,9 @@ def generate(folder: Repository = Path()) -> None:
 
 @app.command()
 def check(folder: Repository = Path()) -> None:
-    """Exit 1 when a derived file is hand-edited, stale, missing or left over; name each.
+    """Exit 1 when derived files are not what io.yaml gives.
 
-    For instance in CI: scythe-gen check
+    Each is named: hand-edited, stale, missing or left over. For instance in CI: scythe-gen check
     """
     from scythe_gen.generate import derived_files, package_of, read_drift
 
@@ -151,9 +174,9 @@ def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="io.yaml, or a run's record of it.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The same, later.")],
 ) -> None:
-    """Show what changed between two definitions, and what that does to the version.
+    """Show what changed between two definitions.
 
-    For instance: scythe-gen diff runs/office/v1.0.0/*/experiment_io_spec.yml io.yaml
+    And what that does to the version. For instance: scythe-gen diff runs/office/v1.0.0/*/experiment_io_spec.yml io.yaml
     """
     from scythe_gen.changes import changes_between
     from scythe_runtime.iodiff import highest
@@ -168,13 +191,17 @@ def diff(
 
 @app.command()
 def update(folder: Repository = Path()) -> None:
-    """Move the scaffold to a newer template, then derive again; exit 1 when files are in conflict.
+    """Move the scaffold to a newer template, then derive again.
 
-    For instance, after installing a newer scythe-gen: scythe-gen update
+    Exit code 1 when files are in conflict. For instance, after installing a newer scythe-gen: scythe-gen update
     """
     from scythe_gen.update import update_repository
 
-    done = update_repository(folder)
+    try:
+        done = update_repository(folder)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "interrupted", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     if not done.changes:
         print(f"{folder} is up to date: template {done.after}")
         return
@@ -206,7 +233,7 @@ def validate(
         Literal["text", "json", "github"], typer.Option("--format", help="How to print problems.")
     ] = "text",
 ) -> None:
-    """Say everything that is wrong with a definition, with line and column.
+    """Say all that is wrong with a definition, and where.
 
     For instance: scythe-gen validate io.yaml
     """
@@ -266,8 +293,15 @@ def schema() -> None:
 
 def _ask() -> tuple[Path, Path | None, str | None]:
     """Return a folder, and a definition or the name of an example, as the user types them."""
+    from scythe_gen.new import place_problems
+
     names = ", ".join(_examples())
-    folder = typer.prompt("Name of the repository, which is also its folder", type=Path)
+    while True:
+        folder: Path = typer.prompt("Name of the repository, which is also its folder", type=Path)
+        problems = place_problems(folder)
+        if not problems:
+            break
+        print("\n".join(problems), file=sys.stderr)
     while True:
         answer = typer.prompt(f"Its definition (a file), or an example ({names})", "io.yaml")
         if answer in _examples():

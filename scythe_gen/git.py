@@ -47,18 +47,25 @@ def run_git(
     """
     environment = {name: value for name, value in os.environ.items() if name not in CLEAN}
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["git", *arguments],
             cwd=cwd,
             env=environment | {"GIT_TERMINAL_PROMPT": "0"} | dict(env or {}),
             stdin=stdin or subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
         )
     except FileNotFoundError:
         raise RepositoryError("git is not installed. Install it, then try again.") from None
+    with process:
+        try:
+            output, said = process.communicate()
+        except BaseException:
+            process.terminate()  # killed, as subprocess.run does it, git would leave its lock behind
+            raise
+    done = subprocess.CompletedProcess(process.args, process.returncode, output, said)
     if check and done.returncode:
         raise RepositoryError(
             f"git {_verb(arguments)} failed: {done.stderr.strip() or done.stdout.strip()}"

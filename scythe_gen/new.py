@@ -62,6 +62,16 @@ def new_repository(
     return order.name
 
 
+def place_problems(target: Path) -> list[str]:
+    """Return what is wrong with a folder that is to become a repository, and with its name as one."""
+    target = Path.cwd() / target
+    try:
+        repository_name(target.resolve().name)
+    except RepositoryError as error:
+        return [str(error), *_target_problems(target)]
+    return _target_problems(target)
+
+
 def _check(target: Path, *, schema: Path | None, example: str | None, name: str | None) -> _Order:
     """Return what is to be made.
 

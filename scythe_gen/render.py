@@ -2,11 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copy2, copytree
@@ -18,6 +21,7 @@ from scythe_gen.resources import resource
 
 ANSWERS: Final = ".copier-answers.yml"
 _REFUSED: Final = 3
+_PATIENCE_S: Final = 5.0
 
 
 @contextmanager
@@ -109,18 +113,57 @@ def _copier(
     command = [sys.executable, "-P", "-m", __name__, verb, str(folder)]
     command += [json.dumps(dict(answers)), *more]
     clean = {name: value for name, value in os.environ.items() if name not in CLEAN}
-    with subprocess.Popen(
-        command,
-        env=clean | dict(env or {}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        try:
-            yield process
-        except BaseException:
-            process.kill()
-            raise
+    process = None
+    try:
+        with _held_back():
+            process = subprocess.Popen(
+                command,
+                env=clean | dict(env or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a group that can be ended as one, the git that copier calls too
+            )
+        yield process
+    except BaseException:
+        if process:
+            _end(process)
+        raise
+    finally:
+        if process and process.stdout:
+            process.wait()
+            process.stdout.close()
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Hold Ctrl-C back while a program is started: it would go on, and nobody would know of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught = []
+    before = signal.signal(signal.SIGINT, lambda *got: caught.append(got))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if caught:
+        raise KeyboardInterrupt
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process with all that it started, so that nothing writes any more; first kindly, for their locks."""
+    if not hasattr(os, "killpg"):
+        process.kill()
+        return
+    deadline = time.monotonic() + _PATIENCE_S
+    with suppress(ProcessLookupError):  # raised when none of the group is left
+        os.killpg(process.pid, signal.SIGINT)
+        while time.monotonic() < deadline:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _render(into: Path, answers: Mapping[str, str]) -> None:

@@ -5,7 +5,9 @@ version at its origin; and the repository asks for the running scythe-gen from t
 """
 
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ from scythe_gen.origins import (
 from scythe_gen.parse import parse
 from scythe_gen.render import ANSWERS, Origin, merge_scaffold, record_origin, render_version
 from scythe_gen.resources import checkout
-from scythe_gen.vendor import Source, vendor
+from scythe_gen.vendor import Source, vendor, wheel_content
 from scythe_gen.version import tool_version
 
 
@@ -81,18 +83,19 @@ def update_repository(root: Path) -> Update:
             asked = {"requirement": source.requirement, "wheel": source.wheel}
             merge_scaffold(root, asked, from_here, new)
             kept = _keep_edited(root, Path(name), answers, from_here, old)
-            record_origin(root, origin, version_name(template, new))
+            same = answers["_commit"] if old == new else None  # as commit or as tag: nothing is new
+            record_origin(root, origin, same or version_name(template, new))
             _swap_wheel(root / "vendor", Path(name, source.wheel) if source.wheel else None)
             conflicts = _git_lines(root, "diff", "--name-only", "--relative", "--diff-filter=U")
             if not conflicts and not kept:
                 write_derived(root, derived_files(model, package))
-        return Update(
-            before=shown_version(template, old),
-            after=shown_version(template, new),
-            changes=_git_lines(root, "status", "--short", "--", "."),
-            conflicts=conflicts,
-            kept=kept,
-        )
+            return Update(
+                before=shown_version(template, old),
+                after=shown_version(template, new),
+                changes=_git_lines(root, "status", "--short", "--", "."),
+                conflicts=conflicts,
+                kept=kept,
+            )
 
 
 def _answers(root: Path) -> dict[str, str]:
@@ -173,10 +176,27 @@ def _undone_on_failure(root: Path) -> Iterator[None]:
     """Bring all files back to the last commit when the body fails; there was nothing else to lose."""
     try:
         yield
-    except BaseException:
-        run_git(*PLAIN, "restore", "--source=HEAD", "--staged", "--worktree", "--", ".", cwd=root)
-        run_git("clean", "--quiet", "--force", "-d", "--", ".", cwd=root)
+    except BaseException as failure:
+        with _undisturbed():
+            whole = ("--source=HEAD", "--staged", "--worktree", "--", ".")
+            run_git(*PLAIN, "restore", *whole, cwd=root)
+            run_git("clean", "--quiet", "--force", "-d", "--", ".", cwd=root)
+        if isinstance(failure, KeyboardInterrupt):
+            raise KeyboardInterrupt("interrupted; all files are as they were before") from None
         raise
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C while the body runs, in the programs that it starts too: many press it twice."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are not for this thread
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _keep_edited(
@@ -208,7 +228,11 @@ def _bytes(path: Path) -> bytes | None:
 
 def _swap_wheel(vendor_folder: Path, wheel: Path | None) -> None:
     """Put the wheel of the running scythe-gen in place of the one that the repository carried."""
-    for old in vendor_folder.glob("scythe_gen-*.whl"):
+    carried = list(vendor_folder.glob("scythe_gen-*.whl"))
+    same = wheel is not None and [old.name for old in carried] == [wheel.name]
+    if wheel and same and wheel_content(wheel) == wheel_content(carried[0]):
+        return  # put together anew from installed files, the same wheel has other bytes
+    for old in carried:
         old.unlink()
     if wheel:
         vendor_folder.mkdir(exist_ok=True)

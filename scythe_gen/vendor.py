@@ -129,5 +129,15 @@ def _repack(installed: Distribution, into: Path) -> str:
     return wheel
 
 
+def wheel_content(wheel: Path) -> dict[str, bytes] | None:
+    """Return what a wheel installs: name → bytes, its list of files apart; None where it is no archive."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            names = [n for n in archive.namelist() if not n.endswith(".dist-info/RECORD")]
+            return {name: archive.read(name) for name in names}
+    except (zipfile.BadZipFile, OSError):
+        return None
+
+
 def _digest(data: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

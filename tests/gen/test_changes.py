@@ -113,6 +113,24 @@ def test_lines_that_do_not_type_check_are_told(repository: Path) -> None:
     assert "type-check" not in command("generate", cwd=repository).stdout  # nothing has changed
 
 
+WITHOUT_MYPY = """
+from importlib.machinery import PathFinder
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *more: None if name == "mypy" else find(name, *more)
+from scythe_gen.cli import main
+main()
+"""
+
+
+def test_without_mypy_it_is_said(repository: Path) -> None:
+    """That no line was checked is told, once there was something to check."""
+    write(repository, IO.replace("  a:", "  c:"))
+    command = [sys.executable, "-c", WITHOUT_MYPY, "generate"]
+    for said in (True, False):
+        done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
+        assert ("was not checked: that takes mypy (pip install mypy)" in done.stdout) is said
+
+
 def test_diff_of_a_record_and_a_definition(tmp_path: Path) -> None:
     """A run's record is read as well; each change has its level, and the highest is told."""
     record = {

@@ -14,6 +14,7 @@ from scythe_gen.errors import DefinitionError, GenError, RepositoryError
 from scythe_gen.new import new_repository
 from scythe_gen.repo_name import RepositoryName, repository_name
 from scythe_gen.resources import examples
+from scythe_gen.version import tool_version
 
 IO = """\
 input:
@@ -288,6 +289,23 @@ def test_without_arguments_it_asks(place: Path) -> None:
     assert (place / "office" / "io.yaml").is_file()
 
 
+def test_a_bad_name_is_refused_at_the_question(place: Path) -> None:
+    """Each name or place that cannot be is told at once, before the next question."""
+    (place / "full").mkdir()
+    (place / "full" / "thesis.tex").touch()
+    code, said = command_line("new", cwd=place, typed="class\nfull\na/b\noffice\nborehole\n")
+    assert code == 0, said
+    question = said.index("Its definition")
+    for text in ("Python has that keyword", "is not empty (thesis.tex)", "mkdir -p"):
+        assert 0 <= said.find(text) < question
+    assert (place / "office" / "io.yaml").is_file()
+
+
+def test_the_version_is_told(place: Path) -> None:
+    """As the distribution has it."""
+    assert command_line("--version", cwd=place) == (0, f"scythe-gen {tool_version()}\n")
+
+
 @pytest.mark.parametrize("arguments", [[], ["--example", "room"], ["--name", "office"]])
 def test_elsewhere_it_asks_nothing(place: Path, arguments: list[str]) -> None:
     """Without a terminal, and with any flag on one, what is missing is a mistake of the command line."""
@@ -303,6 +321,7 @@ def test_help_has_an_example_for_each_command(place: Path) -> None:
     commands = [line.split()[0] for line in said.partition("Commands:")[2].splitlines() if line]
     assert {"new", "generate", "check", "update", "diff", "validate"} <= set(commands)
     for name in commands:
+        assert "..." not in said.partition("Commands:")[2]
         code, text = command_line(name, "--help", cwd=place)
         assert code == 0
         assert "For instance" in text

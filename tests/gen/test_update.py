@@ -1,8 +1,11 @@
 """`scythe-gen update` and plain `copier update`: three template versions, three kinds of origin."""
 
 import json
+import os
 import shutil
+import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,6 +153,81 @@ def test_nothing_to_do(repository: Make, tools: dict[str, Tool]) -> None:
     assert done.code == 0
     assert "is up to date: template v0.1.0" in done.out
     assert state(here) == before
+
+
+def test_the_same_wheel_stays(source: Path, place: Path, tmp_path: Path) -> None:
+    """What a checkout has built is what its wheel installs: put together anew it has other bytes, and is not replaced."""
+    checkout = tmp_path / "checkout"
+    git(place, "clone", "--quiet", source, checkout)  # at its newest: there is nothing newer
+    done = Tool(checkout).run("new", tmp_path / "one", "--schema", place / "io.yaml", cwd=tmp_path)
+    assert done.code == 0, done.err
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(next((tmp_path / "one" / "vendor").iterdir())) as wheel:
+        wheel.extractall(installed)
+    repacked = Tool(installed).run(
+        "new", tmp_path / "two", "--schema", place / "io.yaml", cwd=place
+    )
+    assert repacked.code == 0, repacked.err
+    one, two = (next((tmp_path / name / "vendor").iterdir()) for name in ("one", "two"))
+    assert one.name == two.name
+    assert one.read_bytes() != two.read_bytes()  # else this tests nothing
+    before = state(tmp_path / "one")
+    done = Tool(installed).run("update", tmp_path / "one", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert "is up to date" in done.out
+    assert state(tmp_path / "one") == before
+
+
+GIT = """\
+#!/bin/sh
+echo "$*" >> "$CALLS"
+case "$(wc -l < "$CALLS"),$*" in
+  $AT,*|*--source=HEAD*) [ "$AT" -gt 0 ] && kill -s INT -- "-$(cat "$CALLS.group")" ;;
+esac
+exec "$REAL" "$@"
+"""
+
+
+def test_ctrl_c_changes_nothing(repository: Make, tools: dict[str, Tool], tmp_path: Path) -> None:
+    """At several of the calls of git, and once more while it is undone: all as before, and the next update works."""
+    here = repository(OLD)
+    real = shutil.which("git")
+    assert real
+    script = tmp_path / "bin" / "git"
+    script.parent.mkdir()
+    script.write_text(GIT)
+    script.chmod(0o755)
+    calls = tmp_path / "calls"
+    env = {"PATH": f"{script.parent}:{os.environ['PATH']}", "REAL": real, "CALLS": str(calls)}
+
+    def update(at: int) -> tuple[int, str]:
+        calls.unlink(missing_ok=True)
+        with subprocess.Popen(
+            [sys.executable, "-c", "from scythe_gen.cli import main; main()", "update"],
+            cwd=here,
+            env={**os.environ, **env, "PYTHONPATH": str(tools[NEW].folder), "AT": str(at)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        ) as process:
+            calls.with_suffix(".group").write_text(str(process.pid))
+            _, err = process.communicate(timeout=100)
+        return process.returncode, err
+
+    spare = shutil.copytree(here, tmp_path / "spare")
+    assert update(0) == (0, "")
+    total = len(calls.read_text().splitlines())
+    shutil.rmtree(here)
+    spare.rename(here)
+    before = state(here)
+    for at in (3, total // 2, total * 3 // 4, total - 1, total):
+        code, err = update(at)
+        assert code == 130, (at, err)
+        assert "Traceback" not in err
+        assert state(here) == before, at
+        assert not (here / ".git" / "index.lock").exists()
+    assert update(0) == (0, "")
 
 
 def test_from_a_checkout(place: Path, source: Path, tmp_path: Path) -> None:
