@@ -142,7 +142,7 @@ class ExperimentInputSpec(BaseSpec):
         return f"{self.storage_settings.BUCKET_PREFIX}/{self.experiment_id}"
 
     def log(self, msg: str) -> None:
-        """Write a message to the log of the slot that runs this spec."""
+        """Write a message to the log of the slot that runs this spec; on Hatchet to the task's log as well."""
         user_log.info("[%s] %s", self.sort_index, msg)
 
     def construct_output_key(self, field_name: str, fpath: Path) -> str:

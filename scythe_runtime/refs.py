@@ -54,10 +54,10 @@ class RunRef(Generic[T]):
             KeyboardInterrupt: Ctrl-C. The local engine stops the run, and `scythe resume` goes on with it;
                 on Hatchet it goes on by itself.
         """
-        from scythe_runtime.progress import watch
-
         show = sys.stderr.isatty() if progress is None else progress
         try:
+            from scythe_runtime.progress import watch
+
             if not watch(self._driver, timeout_s=timeout, show=show):
                 message = f"run {self.run_id} is still going after {timeout} s"
                 raise TimeoutError(message)

@@ -1,10 +1,11 @@
 """The Hatchet engine as the allocating process sees it: hand a run over, wait for it, tell how far it is."""
 
-import asyncio
+import atexit
 import datetime as dt
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.batches import RunAddress, TaskRef
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 _FIRST_LOOK_S: Final = 4.0
 _LOOK_S: Final = 10.0
+_FIRST_ASK_S: Final = 0.1
+_ASK_SHARE: Final = 0.03
+"""How much longer than it has to a run may seem to take: the pauses between two questions."""
+_SELDOM_S: Final = 5.0
+_LEAVE_S: Final = 5.0
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
@@ -135,6 +141,7 @@ class HatchetQueue:
             address=address,
             store=root.store,
             num_specs=root.num_specs,
+            wanted=self._experiment.options.desired_worker_labels,
         )
 
     def close(self) -> None:
@@ -151,6 +158,7 @@ class HatchetDriver:
         address: The run.
         store: Where it lives.
         num_specs: How many specs it has.
+        wanted: Which labels its experiment asks of workers.
     """
 
     def __init__(
@@ -162,9 +170,11 @@ class HatchetDriver:
         address: RunAddress,
         store: Store,
         num_specs: int,
+        wanted: Mapping[str, Any] | None = None,
     ) -> None:
         self._client = client
         self._queue_id = queue_id
+        self._wanted = wanted
         self._code = code
         self._address = address
         self._store = store
@@ -179,7 +189,10 @@ class HatchetDriver:
         self._seen = Progress("canary", num_specs, 0, 0, 0.0, None)
         self._look_at = 0.0
         self._pause_s = 1.0
-        threading.Thread(target=self._follow, name="scythe-run", daemon=True).start()
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="scythe-run", daemon=True)
+        self._thread.start()
+        atexit.register(self._leave)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Return whether the run has ended, waiting for it."""
@@ -241,80 +254,76 @@ class HatchetDriver:
 
     def _follow(self) -> None:
         try:
-            self._ending = asyncio.run(self._until_ended())
+            self._ending = self._until_ended()
         except Exception as error:  # noqa: BLE001 - raised in the thread that waits
             self._error = error
         finally:
             self._ended.set()
 
-    async def _until_ended(self) -> Ending:
-        watch = asyncio.create_task(self._tell_of_workers())
-        try:
-            while True:
-                output = await self._result()
-                if output is not None:
-                    return Ending(
-                        output.state, output.counts, output.uris, output.cause, output.seconds
-                    )
-        finally:
-            watch.cancel()
+    def _until_ended(self) -> Ending | None:
+        """Ask for the root now and then until it has ended; None where this process ends before.
 
-    async def _result(self) -> RootOutput | None:
-        """Return what the root returned; None where the engine has to be asked again."""
-        stub = self._client.stubs.task(
-            name=root_task(self._address.task_name),
-            input_validator=RootInput,
-            output_validator=RootOutput,
+        Asking outlives restarts of the engine, which lose what was to be sent to whoever listens.
+        """
+        pause_s, look_at, said = _FIRST_ASK_S, self._began + _FIRST_LOOK_S, None
+        while not self._leaving.wait(pause_s):
+            pause_s = min(
+                _SELDOM_S, max(_FIRST_ASK_S, _ASK_SHARE * (time.monotonic() - self._began))
+            )
+            ending = self._ask()
+            if ending is not None:
+                return ending
+            if self._watched and time.monotonic() >= look_at:
+                said = self._tell_of_workers(said)
+                look_at = time.monotonic() + _LOOK_S
+        return None
+
+    def _ask(self) -> Ending | None:
+        """Return how the root ended; None while it goes on, or while the engine is away.
+
+        Raises:
+            EngineError: It failed or was cancelled.
+        """
+        try:
+            found = self._client.runs.get_details(self._queue_id)
+        except Exception:  # noqa: BLE001 - the engine is away for a while, or does not show it yet
+            return None
+        tasks = list(found.task_runs.values())
+        status = found.status.value
+        if not (found.done and status in _ENDED):
+            return None
+        if status == "COMPLETED" and tasks and tasks[0].output:
+            output = RootOutput.model_validate(tasks[0].output)
+            return Ending(output.state, output.counts, output.uris, output.cause, output.seconds)
+        error = next((task.error for task in tasks if task.error), None) or "without a word"
+        what = "was cancelled" if status == "CANCELLED" else f"failed: {_first_line(error)}"
+        message = (
+            f"run {self._address.run_id} {what}. What is committed is kept. "
+            f"Go on with: scythe resume {self._address.run_id}"
         )
-        answer = asyncio.create_task(stub.get_run_ref(self._queue_id).aio_result())
-        status: str | None = None
-        while not answer.done():
-            await asyncio.wait({answer}, timeout=30.0)
-            if not answer.done():
-                status = await asyncio.to_thread(self._status)
-                if status in _ENDED:  # the answer may have been lost with a connection
-                    await asyncio.wait({answer}, timeout=5.0)
-                    if not answer.done():
-                        answer.cancel()
-                        return None
-        try:
-            return answer.result()
-        except Exception as error:  # noqa: BLE001 - a cancelled root's answer is {}, which is no RootOutput
-            await asyncio.sleep(1.0)
-            status = await asyncio.to_thread(self._status)
-            if status in {"FAILED", "CANCELLED"}:
-                what = "was cancelled" if status == "CANCELLED" else f"failed: {_first_line(error)}"
-                message = (
-                    f"run {self._address.run_id} {what}. What is committed is kept. "
-                    f"Go on with: scythe resume {self._address.run_id}"
-                )
-                raise EngineError(message) from None
-            return None
+        raise EngineError(message)
 
-    def _status(self) -> str | None:
-        try:
-            return str(self._client.runs.get_status(self._queue_id).value)
-        except Exception:  # noqa: BLE001 - the engine is away for a while
-            return None
-
-    async def _tell_of_workers(self) -> None:
-        """Say why nothing happens, where no worker fits; once for each reason."""
+    def _tell_of_workers(self, said: str | None) -> str | None:
+        """Say why nothing happens, where no worker fits; once for each reason, which is returned."""
         from scythe_runtime.engine._hatchet_fleet import what_is_missing, workers_of
 
-        said: str | None = None
-        await asyncio.sleep(_FIRST_LOOK_S)
-        while True:
-            name = self._address.task_name
-            try:
-                workers = await asyncio.to_thread(workers_of, self._client, name)
-            except Exception:  # noqa: BLE001 - said by who waits for the result, if it lasts
-                workers = None
-            if workers is not None and self._watched:
-                missing = what_is_missing(workers, name, self._code)
-                if missing and missing != said:
-                    print(f"waiting: {missing}", file=sys.stderr)  # noqa: T201 - to who waits
-                said = missing
-            await asyncio.sleep(_LOOK_S)
+        name = self._address.task_name
+        try:
+            workers = workers_of(self._client, name)
+        except Exception:  # noqa: BLE001 - said by who waits for the result, if it lasts
+            return said
+        missing = what_is_missing(workers, name, self._code, self._wanted)
+        if missing and missing != said:
+            print(f"waiting: {missing}", file=sys.stderr)  # noqa: T201 - to who waits
+        return missing
+
+    def _leave(self) -> None:
+        """End the thread; the run goes on.
+
+        A thread that is in the queue's library when the interpreter ends brings the process down.
+        """
+        self._leaving.set()
+        self._thread.join(_LEAVE_S)
 
 
 def count_parts(store: Store, layout: RunLayout) -> tuple[int, int, int]:
@@ -338,9 +347,5 @@ def count_parts(store: Store, layout: RunLayout) -> tuple[int, int, int]:
     return succeeded, max(0, failed - again), beyond
 
 
-def _first_line(error: Exception) -> str:
-    inner = getattr(error, "exceptions", None)
-    if inner:
-        error = inner[0]
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0]
+def _first_line(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "")

@@ -1,11 +1,16 @@
 """The servers and workers that a Hatchet run needs: are they there, and do they fit?"""
 
-import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from scythe_runtime.engine._hatchet_tasks import batch_task, code_label, root_task
+from scythe_runtime.engine._hatchet_tasks import (
+    batch_task,
+    code_label,
+    root_task,
+    wanted_labels,
+)
 from scythe_runtime.errors import EngineError, SettingsError
 from scythe_runtime.hatchet import make_client
 
@@ -28,6 +33,7 @@ class WorkerState:
         runs: It takes batches of the experiment.
         code: Which code of the experiment it has; None for none.
         slots: How many slot processes it has.
+        labels: Its labels.
     """
 
     name: str
@@ -36,6 +42,7 @@ class WorkerState:
     runs: bool
     code: str | None
     slots: int
+    labels: Mapping[str, Any]
 
 
 def check_engine() -> str:
@@ -64,10 +71,27 @@ def check_engine() -> str:
 
 
 def _ask_version(client: "Hatchet", address: str) -> str | None:
+    # as the SDK's own question, over a connection that is closed: one that is not ends some processes badly
+    from hatchet_sdk.connection import new_conn
+    from hatchet_sdk.contracts.dispatcher_pb2 import GetVersionRequest
+    from hatchet_sdk.contracts.dispatcher_pb2_grpc import DispatcherStub
+    from hatchet_sdk.utils.api_auth import create_authorization_header
+
+    connection = new_conn(client.config, aio=False)
     try:
-        return asyncio.run(asyncio.wait_for(client.aio_get_engine_version(), _PATIENCE_S))
-    except Exception as error:  # noqa: BLE001 - grpc's, asyncio's and the SDK's
+        ask: Any = DispatcherStub(connection)
+        answer = ask.GetVersion(
+            GetVersionRequest(),
+            timeout=_PATIENCE_S,
+            metadata=create_authorization_header(client.config.token),
+        )
+    except Exception as error:  # noqa: BLE001 - grpc's and the SDK's
+        if "UNIMPLEMENTED" in str(error):  # an engine that is too old to be asked
+            return None
         _explain(error, address)
+    finally:
+        connection.close()
+    return str(answer.version)
 
 
 def _explain(error: Exception, address: str) -> NoReturn:
@@ -105,6 +129,7 @@ def workers_of(client: "Hatchet", experiment_name: str) -> list[WorkerState]:
                     runs=run in actions,
                     code=labels.get(key),
                     slots=int(labels.get(SLOTS_LABEL) or 0),
+                    labels=labels,
                 )
             )
     return sorted(found, key=lambda worker: (not worker.active, worker.name))
@@ -115,12 +140,24 @@ def slots_of(workers: list[WorkerState], code: str) -> int:
     return sum(w.slots for w in workers if w.active and w.runs and w.code == code)
 
 
-def what_is_missing(workers: list[WorkerState], experiment_name: str, code: str) -> str | None:
-    """Return why a run waits for workers, in a line and with the way out; None where it need not."""
+def what_is_missing(
+    workers: list[WorkerState],
+    experiment_name: str,
+    code: str,
+    wanted: Mapping[str, Any] | None = None,
+) -> str | None:
+    """Return why a run waits for workers, in a line and with the way out; None where it need not.
+
+    Args:
+        workers: All that take part in the experiment.
+        experiment_name: Its name.
+        code: Which code its batches need.
+        wanted: Which labels its registration asks for.
+    """
     active = [w for w in workers if w.active]
     fits = [w for w in active if w.code == code]
     if any(w.leads for w in fits) and any(w.runs for w in fits):
-        return None
+        return _missing_label(fits, experiment_name, wanted)
     if not active:
         return (
             f"no worker serves {experiment_name}: start one with `python worker.py` (or `scythe worker`) "
@@ -136,3 +173,22 @@ def what_is_missing(workers: list[WorkerState], experiment_name: str, code: str)
         "leads runs (DOES_FAN)" if not any(w.leads for w in fits) else "runs batches (DOES_LEAF)"
     )
     return f"no worker with this code of {experiment_name} ({code}) {lacking}"
+
+
+def _missing_label(
+    workers: list[WorkerState], experiment_name: str, wanted: Mapping[str, Any] | None
+) -> str | None:
+    """Return which label no worker has that runs batches; labels with a comparison of their own are not judged."""
+    needed = {
+        label.key: str(label.value)
+        for label in wanted_labels(wanted)
+        if label.required and label.key and label.comparator is None
+    }
+    runs = [w for w in workers if w.runs]
+    if any(all(str(w.labels.get(k)) == v for k, v in needed.items()) for w in runs):
+        return None
+    labels = ", ".join(f"{key}={value}" for key, value in needed.items())
+    return (
+        f"no worker that runs batches of {experiment_name} has the labels that it asks for: {labels}. Start "
+        f"one with them (for instance SCYTHE_WORKER_{next(iter(needed)).upper()}=true)"
+    )

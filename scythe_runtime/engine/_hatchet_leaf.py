@@ -23,6 +23,10 @@ TOGETHER_S: Final = 1.0
 """How much expected work of short batches runs together, in seconds; none of it is kept before all is done."""
 
 
+LOG_CHARACTERS: Final = 9_000
+"""What one request to the queue's log may hold; it cuts off what is beyond 10,000."""
+
+
 class Slots:
     """The slot processes of a worker, a pool an experiment, of which `size` batches are at work at a time.
 
@@ -54,6 +58,7 @@ class Slots:
                     runner="scythe_runtime.batch:Runners",
                     slots=self.size,
                     timeout_s=spec_timeout_s(experiment.options),
+                    tells=True,
                 )
                 pool.start()
                 self._pools[experiment.name] = pool
@@ -65,6 +70,7 @@ class Slots:
         batch: Batch,
         cancelled: Callable[[], bool],
         *,
+        said: Callable[[list[str]], None],
         most: int = 1,
     ) -> list[BatchReport]:
         """Run a batch and return a report for each piece of it that was committed.
@@ -73,6 +79,7 @@ class Slots:
             experiment: Whose batch.
             batch: Which rows.
             cancelled: Whether nobody wants it any more.
+            said: Called with lines that its specs have logged, and those of batches that run together with it.
             most: How many batches may run together with it.
 
         Raises:
@@ -84,7 +91,12 @@ class Slots:
             reports: list[BatchReport] = []
             try:
                 pool = self.start(experiment)
-                pool.run([whole], lambda _, report: reports.append(report), should_stop=unwanted)
+                pool.run(
+                    [whole],
+                    lambda _, report: reports.append(report),
+                    should_stop=unwanted,
+                    said=said,
+                )
             except EngineError:
                 if self.leaving:
                     raise HandedBack("this worker shuts down") from None
@@ -124,7 +136,13 @@ def batch_handler(
             run=RunAddress(work.root_uri, work.run_id, work.task_name, work.root_run_id),
         )
         most = int(TOGETHER_S / plan.batch_seconds) if plan.batch_seconds else 1
-        reports = slots.run(experiment, batch, lambda: bool(ctx.is_cancelled), most=most)
+        reports = slots.run(
+            experiment,
+            batch,
+            lambda: bool(ctx.is_cancelled),
+            said=lambda lines: _log(ctx, lines),
+            most=most,
+        )
         output = BatchOutput(
             succeeded=sum(report.succeeded for report in reports),
             failed=sum(report.failed for report in reports),
@@ -138,6 +156,20 @@ def batch_handler(
         return output
 
     return run_batch
+
+
+def _log(ctx: "Context", lines: list[str]) -> None:
+    """Send lines to the dashboard, many in one request, under the task that runs the batch."""
+    chunk: list[str] = []
+    length = 0
+    for line in lines:
+        if chunk and length + len(line) >= LOG_CHARACTERS:
+            ctx.log("\n".join(chunk))
+            chunk, length = [], 0
+        chunk.append(line[:LOG_CHARACTERS])
+        length += len(line) + 1
+    if chunk:
+        ctx.log("\n".join(chunk))
 
 
 @lru_cache(maxsize=8)

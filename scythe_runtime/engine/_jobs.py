@@ -1,5 +1,6 @@
 """What passes between the threads that want batches run and the thread that watches the slots."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -16,12 +17,14 @@ class Job:
         events: Takes what becomes of it.
         open: Pieces that are not committed.
         withdrawn: Nobody wants it any more.
+        said: Takes lines that its specs have logged, on the thread that watches the slots.
     """
 
     batch: Batch
     events: "SimpleQueue[Event]"
     open: int = 1
     withdrawn: bool = False
+    said: Callable[[list[str]], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class SlotPool:
         start: "server" forks slots from a process that has loaded the task, "popen" starts a Python
             for each; "auto" forks on Linux unless the task's module starts threads when imported,
             or the environment says SCYTHE_SLOT_START=popen.
+        tells: Whether `run` is told what specs log.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class SlotPool:
         timeout_s: float | None,
         log_dir: Path | None = None,
         start: Literal["auto", "server", "popen"] = "auto",
+        tells: bool = False,
     ) -> None:
         how: str = os.environ.get("SCYTHE_SLOT_START", "auto") if start == "auto" else start
         if how not in _HOWS:
@@ -67,6 +69,7 @@ class SlotPool:
             argv=tuple(sys.argv) or ("",),
             log_dir=str(log_dir.absolute()) if log_dir else None,
             start=how,
+            tells=tells,
         )
         self._slots = slots
         self._log_dir = log_dir
@@ -92,6 +95,7 @@ class SlotPool:
         done: Callable[[Batch, BatchReport], None],
         *,
         should_stop: Callable[[], bool] = lambda: False,
+        said: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         """Run batches and return when all their rows are committed.
 
@@ -101,6 +105,8 @@ class SlotPool:
                 lost its slot, as soon as it is committed.
             should_stop: Asked all the time; once it says True nothing new is begun, and this
                 returns when the batches at work are committed.
+            said: Called on a thread of the pool's own, so it must not wait, with lines that specs have
+                logged; only where the pool was made to tell them.
 
         Raises:
             SlotStartError: The task cannot be loaded, or slots end while they start.
@@ -122,7 +128,7 @@ class SlotPool:
                     if batch is None:
                         more = False
                         break
-                    job = Job(batch, events)
+                    job = Job(batch, events, said=said)
                     running.add(job)
                     self._watch.submit(job)
                 if not running:

@@ -17,6 +17,7 @@ from scythe_runtime.batches import Batch, TaskRef
 from scythe_runtime.engine._kill import MARKER, die_with_parent
 from scythe_runtime.engine._load import load_attribute, load_task, own_traceback
 from scythe_runtime.engine._protocol import BatchRunner
+from scythe_runtime.engine._said import Teller
 from scythe_runtime.engine._wire import Channel, Message
 from scythe_runtime.engine._word import ProgressWord
 from scythe_runtime.errors import SlotStartError
@@ -39,6 +40,7 @@ class Setup:
         argv: The driver's command line, which a script may read again.
         log_dir: Where slots write what they print; None: nowhere.
         start: "server": slots are forked; "popen": started afresh; "auto": forked where it is safe.
+        tells: Whether what specs log is told to the driver.
     """
 
     task: TaskRef
@@ -47,6 +49,7 @@ class Setup:
     argv: tuple[str, ...]
     log_dir: str | None
     start: str
+    tells: bool = False
 
     def to_json(self) -> str:
         """Return the setup as text; `sys_path` stands where `BOOT` looks for it."""
@@ -63,6 +66,7 @@ class Setup:
             argv=tuple(value["argv"]),
             log_dir=value["log_dir"],
             start=value["start"],
+            tells=value["tells"],
         )
 
     def log_path(self, name: str) -> str:
@@ -98,6 +102,7 @@ def serve(
         said = error if isinstance(error, SlotStartError) else own_traceback(error)
         channel.send({"op": "failed", "message": str(said)})
         return
+    teller = _teller(channel) if setup.tells else None
     gc.collect()
     gc.freeze()  # what is loaded is here to stay: no collection looks at it again
     progress = word.writer()
@@ -114,7 +119,18 @@ def serve(
         else:
             answer = {"op": "done", "report": asdict(report)}
         progress(-1)
+        if teller is not None:
+            teller.end_batch()
         channel.send(answer)
+
+
+def _teller(channel: Channel) -> Teller:
+    """Let what specs log go to the driver too; while a batch runs, nothing else is sent there."""
+    from scythe_runtime.base import user_log
+
+    teller = Teller(lambda lines: channel.send({"op": "said", "lines": lines}))
+    user_log.addHandler(teller)
+    return teller
 
 
 def main(setup_json: dict[str, Any], sock_fd: int, word_fd: int) -> None:

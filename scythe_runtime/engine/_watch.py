@@ -265,6 +265,9 @@ class Watch:
                     self._committed(slot, BatchReport(**message["report"]))
                 case "error":
                     self._not_committed(slot, message)
+                case "said":
+                    if slot.at_work is not None:
+                        slot.at_work[0].said(message["lines"])
         if slot.channel.ended:  # its exit is told by the server
             self._unregister(slot.channel)
 

@@ -243,6 +243,45 @@ print(sorted(m["range"] for m in found if m["node"] == "0001-main"))
     assert out.splitlines() == ["1", "['0-5', '6-11']"]
 
 
+def test_what_specs_log_is_in_the_dashboard(shared_farm: Farm) -> None:
+    """Each line of 400 is found once, under the task whose range the row is in; in few requests."""
+    out = shared_farm.run(
+        go("""
+import datetime as dt, re, time
+n = 400
+specs = [Sum(a=1, b=k, fate="log", seconds=0.002) for k in range(n)]
+run, ref = experiment.allocate(specs, batch_size=100)
+ref.result()
+from scythe_runtime.hatchet import hatchet
+
+def tasks():
+    return hatchet.runs.list(
+        since=dt.datetime.now(dt.UTC) - dt.timedelta(hours=1),
+        additional_metadata={"batch_of": run.experiment_id},
+        limit=50,
+    ).rows
+
+plans = {p.plan.id: list(p.plan.rows) for p in run.ledger().parts}
+for _ in range(100):
+    lines, requests, wrong = [], 0, 0
+    for task in tasks():
+        node, (first, last) = task.additional_metadata["node"], map(int, task.additional_metadata["range"].split("-"))
+        own = [row for part in plans[node] for row in part][first : last + 1]
+        for entry in hatchet.logs.list(task.metadata.id).rows or []:
+            requests += 1
+            for text in entry.message.splitlines():
+                k = int(re.fullmatch(r"\\[(\\d+)\\] thinking about \\1", text)[1])
+                wrong += k not in own
+                lines.append(k)
+    if len(lines) == n:
+        break
+    time.sleep(0.2)
+print(sorted(lines) == list(range(n)), wrong, requests <= 40, requests)
+""")
+    )
+    assert out.split()[:3] == ["True", "0", "True"], out
+
+
 def test_a_function_that_holds_the_interpreter_costs_no_heartbeat(shared_farm: Farm) -> None:
     """While specs of one run hold the interpreter's lock, another run's root and batches are served."""
     busy = shared_farm.python(

@@ -10,10 +10,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from scythe_runtime.base import user_log
 from scythe_runtime.batches import Batch, BatchReport
 
 
-def misbehave(kind: str, folder: Path) -> None:  # noqa: C901, PLR0912 - a list of kinds
+def _log(line: str) -> None:
+    user_log.setLevel("INFO")
+    user_log.info(line)
+
+
+def misbehave(kind: str, folder: Path) -> None:  # noqa: C901, PLR0912, PLR0915 - a list of kinds
     """Do to this process what `kind` says."""
     match kind:
         case "raise":
@@ -27,6 +33,21 @@ def misbehave(kind: str, folder: Path) -> None:  # noqa: C901, PLR0912 - a list 
             os._exit(3)
         case "segfault":
             ctypes.string_at(0)
+        case "log":
+            _log("a line")
+        case "log-and-die":
+            _log("a last line")
+            time.sleep(1.5)
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "log-without-end":
+            for number in range(20_000):
+                _log(f"line {number}")
+        case "log-in-a-fork":
+            if os.fork() == 0:
+                _log("the child's line")
+                os._exit(0)
+            os.wait()
+            _log("the parent's line")
         case "print":
             print("printed by a row")
         case "print-threads":

@@ -14,6 +14,7 @@ from scythe_runtime import (
     ExperimentRegistry,
     FileReference,
 )
+from scythe_runtime.worker import ScytheWorkerLabel
 
 
 class Sum(ExperimentInputSpec):
@@ -22,7 +23,7 @@ class Sum(ExperimentInputSpec):
     a: float
     b: int = Field(ge=0)
     seconds: float = 0.0
-    fate: Literal["fine", "raise", "kill", "spin"] = "fine"
+    fate: Literal["fine", "raise", "kill", "spin", "log"] = "fine"
 
 
 class Total(ExperimentOutputSpec):
@@ -34,6 +35,9 @@ class Total(ExperimentOutputSpec):
 @ExperimentRegistry.Register(retries=0)
 def add(input_spec: Sum) -> Total:
     """Return a + b, or do what was asked for."""
+    time.sleep(input_spec.seconds if input_spec.fate != "spin" else 0)
+    if input_spec.fate == "log":
+        input_spec.log(f"thinking about {input_spec.b}")
     if input_spec.fate == "raise":
         raise ValueError(f"no luck with {input_spec.b}")
     if input_spec.fate == "kill":
@@ -42,7 +46,14 @@ def add(input_spec: Sum) -> Total:
         until = time.monotonic() + input_spec.seconds
         while time.monotonic() < until:
             sum(range(20_000_000))
-    time.sleep(input_spec.seconds if input_spec.fate != "spin" else 0)
+    return Total(total=input_spec.a + input_spec.b)
+
+
+@ExperimentRegistry.Register(
+    name="picky", retries=0, desired_worker_labels=ScytheWorkerLabel.HAS_GPU.worker_label
+)
+def picky(input_spec: Sum) -> Total:
+    """Return a + b, on a worker with a GPU."""
     return Total(total=input_spec.a + input_spec.b)
 
 
