@@ -170,7 +170,7 @@ class _Comparison:
         """Compare the inputs or the outputs; frames stand behind the fields of the class."""
         frames, others = (
             [
-                (each.name, [(c.name, c.type) for c in each.columns])
+                (each.name, [(c.name, c.type, c.unit, c.description) for c in each.columns])
                 for each in fields
                 if each.columns
             ]

@@ -10,7 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
-from scythe_gen.schema import Field, IOModel
+from scythe_gen.schema import Column, Field, IOModel
 
 INPUT_CLASS: Final = "GeneratedInput"
 OUTPUT_CLASS: Final = "GeneratedOutput"
@@ -274,18 +274,27 @@ def _with_imports(text: str, imports: set[str]) -> str:
     return "\n".join([*lines[:start], "", *(block for _, block in ordered), *lines[end:], ""])
 
 
+def _column_lines(column: Column) -> list[str]:
+    """Return a column's entry: its type, or a mapping where there is more to say; what a run's record has of it."""
+    name, notes = _quoted(column.name), {"x-unit": column.unit, "description": column.description}
+    told = {key: value for key, value in notes.items() if value is not None}
+    if not told:
+        return [f"            {name}: {_quoted(column.type)},"]
+    entries = {"type": column.type, **told}
+    return [
+        f"            {name}: {{",
+        *(f"                {_quoted(key)}: {_quoted(value)}," for key, value in entries.items()),
+        "            },",
+    ]
+
+
 def _with_frames(text: str, frames: Mapping[str, Field]) -> str:
     """Return the module with the table of frames, by which the base class checks what comes back."""
-    table = {
-        name: {column.name: column.type for column in field.columns}
-        for name, field in frames.items()
-    }
-    block = ["    _frames: ClassVar[Mapping[str, Mapping[str, str]]] = {"]
-    for name, columns in table.items():
+    block = ["    _frames: ClassVar[Mapping[str, Mapping[str, str | Mapping[str, str]]]] = {"]
+    for name, field in frames.items():
         block.append(f"        {_quoted(name)}: {{")
-        block += [
-            f"            {_quoted(column)}: {_quoted(kind)}," for column, kind in columns.items()
-        ]
+        for column in field.columns:
+            block += _column_lines(column)
         block.append("        },")
     block.append("    }")
     lines = _lines(text)

@@ -276,7 +276,7 @@ class ExperimentOutputSpec(FileReferenceMixin, arbitrary_types_allowed=True):
         dataframes: Tables by name; the rows of all samples are joined in `final/<name>.pq`.
     """
 
-    _frames: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    _frames: ClassVar[Mapping[str, Mapping[str, str | Mapping[str, str]]]] = {}
 
     dataframes: SkipJsonSchema[_Frames] = Field(default_factory=dict)
 

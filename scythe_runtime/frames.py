@@ -55,8 +55,14 @@ def frame_tables(
     return tables
 
 
-def check_frames(frames: Mapping[str, Any], defined: Mapping[str, Mapping[str, str]]) -> None:
+def check_frames(
+    frames: Mapping[str, Any], defined: Mapping[str, Mapping[str, str | Mapping[str, str]]]
+) -> None:
     """Check frames by name and columns.
+
+    Args:
+        frames: What a function returned.
+        defined: Columns by frame, each by its type or by a mapping with `type`, `x-unit` and `description`.
 
     Raises:
         WrongFrame: One has a name that is not free, is missing, or is not as io.yaml defines it.
@@ -79,7 +85,8 @@ def check_frames(frames: Mapping[str, Any], defined: Mapping[str, Mapping[str, s
             problems.append(f"dataframes[{name!r}] is missing")
             continue
         frame = as_frame(name, frames[name]).reset_index()
-        for column, kind in columns.items():
+        for column, described in columns.items():
+            kind = described if isinstance(described, str) else described["type"]
             if column not in frame.columns:
                 problems.append(f"dataframes[{name!r}] has no column {column!r}")
             elif kind in _CHECKS and not _CHECKS[kind](frame[column].dtype):

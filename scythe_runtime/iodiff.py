@@ -114,7 +114,7 @@ def _compare_field(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -
 def _compare_columns(
     where: str, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> Iterator[Change]:
-    """Yield what changed in a frame's columns; a run's record has their types only."""
+    """Yield what changed in a frame's columns; a record may have their types only."""
     for name in (n for n in old if n not in new):
         yield Change("major", f"{where}: column {name} was removed")
     for name, column in new.items():
@@ -122,10 +122,21 @@ def _compare_columns(
             yield Change("minor", f"{where}: column {name} was added")
         elif _column_type(old[name]) != _column_type(column):
             yield Change("major", f"{where}: type of column {name} changed")
+        else:
+            before, after = _unit(old[name]), _unit(column)
+            if before and after and before != after:
+                text = f"{where}: unit of column {name} changed from {before} to {after}"
+                yield Change("major", text)
 
 
 def _column_type(column: Any) -> Any:
-    return column.get("type") if isinstance(column, Mapping) else column
+    if not isinstance(column, Mapping):
+        return column
+    return column.get("format") or column.get("type")
+
+
+def _unit(column: Any) -> Any:
+    return column.get("x-unit") if isinstance(column, Mapping) else None
 
 
 def _bound(where: str, key: str, before: Any, after: Any) -> Change:

@@ -30,7 +30,12 @@ def io_schema(input_type: type[BaseModel], output_type: type[BaseModel] | None) 
         name = schema["properties"]["output"]["$ref"].rpartition("/")[2]
         described = schema["$defs"][name]
         described.setdefault("properties", {}).update(
-            {frame: {"x-frame": dict(columns)} for frame, columns in frames.items()}
+            {
+                frame: {
+                    "x-frame": {k: v if isinstance(v, str) else dict(v) for k, v in columns.items()}
+                }
+                for frame, columns in frames.items()
+            }
         )
         described["required"] = [*described.get("required", []), *frames]
     return schema

@@ -1,16 +1,32 @@
 """The io spec that a run writes: what scythe-gen reads back."""
 
+import sys
 from collections.abc import Mapping
+from types import ModuleType
 from typing import ClassVar
 
+import pandas as pd
 import pytest
 from sample_tasks import Everything, Report
 
 from scythe_gen.document import parse_text
 from scythe_gen.parse import parse
+from scythe_gen.schema import Column, IOModel
+from scythe_gen.specs import specs_text
 from scythe_runtime import ExperimentInputSpec, ExperimentOutputSpec
+from scythe_runtime.frames import WrongFrame, check_frames
 from scythe_runtime.iodiff import compare, highest
 from scythe_runtime.iospec import io_schema, io_spec
+
+FRAMED = """
+input: {a: {type: number}}
+output:
+  hourly:
+    x-frame:
+      hour: integer
+      at: {type: string, format: date-time}
+      p: {type: number, x-unit: kW*h, description: 'What the "meter" reads: \\ {x}'}
+"""
 
 
 class Site(ExperimentInputSpec):
@@ -23,8 +39,12 @@ class Yield(ExperimentOutputSpec):
     """How much, and when."""
 
     total: float
-    _frames: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "hourly": {"hour": "integer", "p": "number"}
+    _frames: ClassVar[Mapping[str, Mapping[str, str | Mapping[str, str]]]] = {
+        "hourly": {
+            "hour": "integer",
+            "p": {"type": "number", "x-unit": "W", "description": 'At the "meter"'},
+            "at": {"type": "date-time", "description": "Local time"},
+        }
     }
 
 
@@ -42,10 +62,36 @@ def test_a_record_is_a_definition() -> None:
     model = parse(parse_text(io_spec(Site, Yield).decode(), "experiment_io_spec.yml"))
     assert [f.name for f in model.inputs] == ["latitude"]
     assert [(f.name, f.kind) for f in model.outputs] == [("total", "number"), ("hourly", "frame")]
-    assert [(c.name, c.type) for c in model.outputs[1].columns] == [
-        ("hour", "integer"),
-        ("p", "number"),
-    ]
+    assert model.outputs[1].columns == (
+        Column("hour", "integer"),
+        Column("p", "number", "W", 'At the "meter"'),
+        Column("at", "date-time", None, "Local time"),
+    )
+
+
+def _module(model: IOModel) -> ModuleType:
+    """Return the generated classes of a definition."""
+    module = ModuleType("generated_with_frames")
+    sys.modules[module.__name__] = module  # pydantic looks annotations up there
+    exec(compile(specs_text(model), module.__name__, "exec"), module.__dict__)
+    return module
+
+
+def test_a_record_gives_the_same_classes() -> None:
+    """What is generated from a record of a run is what it was generated from, frames and all."""
+    module = _module(model := parse(parse_text(FRAMED)))
+    record = parse(parse_text(io_spec(module.GeneratedInput, module.GeneratedOutput).decode()))
+    assert [f.columns for f in record.outputs] == [f.columns for f in model.outputs]
+    again = specs_text(record)
+    assert again[again.index("    _frames") :] == specs_text(model)[again.index("    _frames") :]
+
+
+def test_frames_are_checked_by_either_form() -> None:
+    """A column with a unit is checked like one without."""
+    frame = pd.DataFrame({"hour": [1], "p": ["much"], "at": pd.to_datetime(["2026-01-01"])})
+    with pytest.raises(WrongFrame, match=r"column 'p': \w+, expected number"):
+        check_frames({"hourly": frame}, Yield._frames)
+    check_frames({"hourly": frame.assign(p=[1.0])}, Yield._frames)
 
 
 def spec(**fields: object) -> dict[str, object]:
@@ -66,6 +112,10 @@ def frame(**columns: object) -> dict[str, object]:
     ("new", "expected"),
     [
         (frame(hour="integer", p={"type": "number", "x-unit": "W"}), None),
+        (
+            frame(hour="integer", p={"type": "string", "format": "date"}),
+            "input.hourly: type of column p changed",
+        ),
         (frame(hour="integer", p="number", q="number"), "input.hourly: column q was added"),
         (frame(hour="integer"), "input.hourly: column p was removed"),
         (frame(hour="number", p="number"), "input.hourly: type of column hour changed"),

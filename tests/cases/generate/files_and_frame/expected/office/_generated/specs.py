@@ -31,9 +31,12 @@ class GeneratedOutput(ExperimentOutputSpec):
     )
     report: Annotated[FileReference, Field(description="What the simulator says")]
 
-    _frames: ClassVar[Mapping[str, Mapping[str, str]]] = {
+    _frames: ClassVar[Mapping[str, Mapping[str, str | Mapping[str, str]]]] = {
         "hourly": {
             "hour": "integer",
-            "heat": "number",
+            "heat": {
+                "type": "number",
+                "x-unit": "W",
+            },
         },
     }
