@@ -126,11 +126,9 @@ def _missing_files(store: Store, layout: RunLayout) -> Iterator[str]:
     for field in table.schema:
         if kind_in(field) != "file" or field.name in table.schema.pandas_metadata["index_columns"]:
             continue
-        rows = zip(
-            table.column("sort_index").to_pylist(),
-            table.column(field.name).to_pylist(),
-            strict=True,
-        )
+        numbers = table.column("sort_index").to_pylist()
+        rows = list(zip(numbers, table.column(field.name).to_pylist(), strict=True))
+        yield from _elsewhere(store, [uri for _, uri in rows if uri], own)
         gone = [row for row, uri in rows if uri and uri.startswith(own) and uri not in present]
         if gone:
             first = ", ".join(map(str, gone[:3]))
@@ -146,9 +144,24 @@ def _missing_artifacts(store: Store, layout: RunLayout) -> list[str]:
         return [str(error)]
     present = {store.uri(entry.key) for entry in store.list(f"{layout.prefix}artifacts/")}
     own = store.uri(f"{layout.run_id}/artifacts") + "/"
+    named = [uri for uris in recorded["files"].values() for uri in uris]
     return [
-        f"input file {uri} of {field} is missing"
-        for field, uris in recorded["files"].items()
-        for uri in uris
-        if uri.startswith(own) and uri not in present
+        *_elsewhere(store, named, own),
+        *(
+            f"input file {uri} of {field} is missing"
+            for field, uris in recorded["files"].items()
+            for uri in uris
+            if uri.startswith(own) and uri not in present
+        ),
     ]
+
+
+def _elsewhere(store: Store, uris: list[str], own: str) -> Iterator[str]:
+    """Yield that a run was moved: its tables name its files by where they were then."""
+    place = own.removeprefix(store.root_uri)
+    moved = [uri for uri in uris if place in uri and not uri.startswith(own)]
+    if moved:
+        yield (
+            f"{len(moved)} files of this run are named where it was when they were written (first: {moved[0]}). "
+            f"It was moved or copied: they are in {own}"
+        )

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scythe_runtime.columns import Column, field_of, kind_in
-from scythe_runtime.errors import NotFoundError, RunDamagedError
+from scythe_runtime.errors import NotFoundError, RunDamagedError, StoreError
 from scythe_runtime.layout import RunLayout
 from scythe_runtime.ledger import Ledger, damaged, frame_table, part_table
 from scythe_runtime.outcomes import (
@@ -89,8 +89,23 @@ class Gather:
 
         Args:
             into: Where they are put, under the same keys; by default beside the parts.
+
+        Raises:
+            StoreError: The store or the temporary folder cannot be written.
+            RunDamagedError: A part is not what its name says.
         """
-        into = into or self._store
+        try:
+            return self._write(into or self._store)
+        except StoreError:
+            raise
+        except OSError as error:
+            message = (
+                f"the tables cannot be made in {tempfile.gettempdir()}: {error}. Free some space there, or name "
+                f"another folder with TMPDIR; then: scythe resume {self._layout.run_id}"
+            )
+            raise StoreError(message) from error
+
+    def _write(self, into: Store) -> Gathered:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scythe-gather-")))
             parts = _Parts(self._store, self._ledger, folder)

@@ -24,7 +24,7 @@ ENDED = frozenset({"complete", "complete-with-failures", "stopped", "paused"})
 
 _TRANSFERS: Final = 8
 _ERRORS_AT_ONCE: Final = 4096
-_VARYING: Final = re.compile(r"""0x[0-9a-fA-F]+|-?\d[\d.,_]*(?:e[-+]?\d+)?|'[^'\n]*'|"[^"\n]*\"""")
+_VARYING: Final = re.compile(r"""scythe-\w{8}|0x[0-9a-fA-F]+|-?\d[\d.,_]*(?:e[-+]?\d+)?|'[^'\n]*'|"[^"\n]*\"""")
 """What differs from one failure to the next of the same kind."""
 
 
@@ -85,11 +85,21 @@ class Results:
         """Whether the run has ended once, and has written its tables."""
         return bool(self._names_in(self._store))
 
+    def _are_behind(self) -> bool:
+        """Return whether a run that has not ended has committed outcomes since it wrote its tables."""
+        from scythe_runtime.ledger import read_ledger
+
+        manifest = self.manifest()
+        if manifest.gathered is None or manifest.counts is None or not manifest.counts.pending:
+            return False
+        ledger = read_ledger(self._store, self._layout, manifest.counts.specs)
+        return ledger.digest != manifest.gathered
+
     def _read_from(self) -> Store:
         """Return where tables are read: of a run that is going a folder, with what is committed by now."""
         if self._interim is not None:
             return self._interim
-        if self.are_final:
+        if self.are_final and not self._are_behind():
             return self._store
         from scythe_runtime.gather import Gather
         from scythe_runtime.ledger import read_ledger

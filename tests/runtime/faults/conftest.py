@@ -1,13 +1,11 @@
 """Fixtures of the fault tests: a field, a small disk, a little memory, an S3 server."""
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_field import Field, until
+from fault_field import Disk, Field, until
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -23,23 +21,16 @@ def field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Field:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path) -> Iterator[Disk]:
     """Return a file system of 8 MB, or skip where none can be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = shutil.which("mount")
-    if sys.platform != "linux" or mount is None:
-        pytest.skip("a tmpfs needs Linux and mount")
-    done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    disk = Disk(folder)
+    why = disk.mount()
+    if why is not None:
+        pytest.skip(f"no tmpfs can be mounted here: {why}")
+    yield disk
+    disk.unmount()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A field of 2,000 specs, what became of each, and how often each was called."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -61,7 +62,8 @@ class Field:
         """
         script = self.folder / "driver.py"
         script.write_text(
-            "import sys; sys.path.insert(0, sys.argv[1])\n"
+            "import signal, sys; sys.path.insert(0, sys.argv[1])\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)  # also behind a shell's &\n"
             "from fault_tasks import Load, load\n"
             "from scythe_runtime import BaseExperiment\n"
             f"fates = {dict(fates)!r}\n"
@@ -159,6 +161,51 @@ class Field:
         ):
             assert error_type == failed[k][0]
             assert failed[k][1] in message
+
+
+OWN = ["experiment_id", "root_workflow_run_id", "workflow_run_id", "attempt", "seconds"]
+"""Columns that are each run's own."""
+
+
+def assert_same_tables(run: ExperimentRun[Any, Any], other: ExperimentRun[Any, Any]) -> None:
+    """Check that two runs have the same tables, in all columns but ids and times."""
+    names = run.results.names()
+    assert sorted(names) == sorted(other.results.names())
+    for name in names:
+        tables = [r.results.arrow(name) for r in (run, other)]
+        mine, its = (t.drop_columns([c for c in OWN if c in t.column_names]) for t in tables)
+        assert mine.num_rows == its.num_rows, name
+        assert mine.equals(its), name
+
+
+class Disk:
+    """A small file system of its own, a tmpfs.
+
+    Attributes:
+        folder: Where it is mounted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def mount(self) -> str | None:
+        """Mount it with 8 MB; return why that is not possible here, None if it is."""
+        if sys.platform != "linux" or shutil.which("mount") is None:
+            return "it needs Linux and mount"
+        done = self._run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(self.folder))
+        return done.stderr.strip() if done.returncode else None
+
+    def remount(self, options: str) -> None:
+        """Change its options, for instance "size=16k" or "ro"."""
+        done = self._run("mount", "-o", f"remount,{options}", str(self.folder))
+        assert done.returncode == 0, done.stderr
+
+    def unmount(self) -> None:
+        """Take it away."""
+        assert self._run("umount", "--lazy", str(self.folder)).returncode == 0
+
+    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -11,7 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scythe_runtime import ExperimentInputSpec, ExperimentOutputSpec, ExperimentRegistry
+from scythe_runtime import (
+    ExperimentInputSpec,
+    ExperimentOutputSpec,
+    ExperimentRegistry,
+    FileReference,
+)
 
 OWN_LIMIT_BYTES = 600 * 2**20
 
@@ -241,6 +246,26 @@ def load_in_folder(input_spec: Load, tempdir: Path) -> Answer:
     return load.fn(input_spec.model_copy(update={"fate": "fine"}))
 
 
+def interrupt(folder: Path, answer: Answer) -> None:
+    """Raise what Ctrl-C raises."""
+    raise KeyboardInterrupt
+
+
+class Report(ExperimentOutputSpec):
+    """An output that is a file."""
+
+    report: FileReference
+
+
+@ExperimentRegistry.Register(retries=0)
+def write_report(input_spec: Load, tempdir: Path) -> Report:
+    """Write a file about the spec; of some an empty one, of others none."""
+    path = tempdir / "report.txt"
+    if input_spec.fate != "no-file":
+        path.write_text("" if input_spec.fate == "empty" else f"k = {input_spec.k}")
+    return Report(report=path)
+
+
 FATES: dict[str, Any] = {
     "fork-and-return": fork_and_return,
     "fork-and-raise": fork_and_raise,
@@ -250,7 +275,7 @@ FATES: dict[str, Any] = {
     "surrogates": raise_surrogates,
     "leave-out": leave_out,
     "sys-exit": lambda folder, answer: sys.exit("enough"),
-    "interrupt": lambda folder, answer: signal.raise_signal(signal.SIGINT),
+    "interrupt": interrupt,
     "raise": raise_error,
     "wait-once": wait_once,
     "kill": lambda folder, answer: os.kill(os.getpid(), signal.SIGKILL),

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fault_field import Field
-from fault_tasks import load_in_folder, reuse
+from fault_tasks import load_in_folder, reuse, write_report
 
 from scythe_runtime import open_run
 from scythe_runtime.errors import RunDamagedError, ScytheError
@@ -145,6 +145,21 @@ def test_a_folder_under_another_name_is_refused(field: Field) -> None:
     next(copy.rglob("0001-main/*.arrow")).unlink()
     with pytest.raises(RunDamagedError, match=f"holds another run, {run.experiment_id}"):
         open_run(copy.relative_to("runs").as_posix()).resume()
+
+
+def test_files_that_were_moved_are_said_to_be(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables name output files by where they were written: after a move, check says where they are now."""
+    field.n = 200
+    run, ref = field.start({7: "empty"}, write_report, batch_size=BATCH)
+    ref.result()
+    assert run.check().ok
+    Path("runs").rename("archive")
+    monkeypatch.setenv("SCYTHE_STORAGE_ROOT", str(field.folder / "archive"))
+    (problem,) = open_run(run.experiment_id).check().problems
+    assert "200 files of this run are named where it was" in problem
+    assert f"they are in {(field.folder / 'archive').as_uri()}" in problem
 
 
 def test_a_run_that_was_moved_goes_on_where_it_is(

@@ -5,9 +5,10 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 from fault_field import Field, is_gone, until
-from fault_tasks import load_in_folder, load_in_time, reuse
+from fault_tasks import load_in_folder, load_in_time, reuse, write_report
 
 BAD = 1234
 BATCH = 50
@@ -69,6 +70,21 @@ def test_outputs_that_are_written_again_keep_their_values(field: Field) -> None:
     assert run.results.arrow("hours").column("load").to_pylist() == [k for k in ks for _ in "ab"]
 
 
+def test_files_of_each_row_are_its_own(field: Field) -> None:
+    """Each row's file has its own content, an empty one too; rows that wrote none are failures of one kind."""
+    without = dict.fromkeys(range(600, 700, 10), "no-file")
+    run, ref = field.start({**without, 1234: "empty"}, write_report, batch_size=BATCH)
+    assert ref.result().failed == len(without)
+    assert run.check().ok
+    table = run.table()
+    assert table["k"].tolist() == [k for k in range(field.n) if k not in without]
+    for k, uri in zip(table["k"], table["report"], strict=True):
+        path = Path(uri.removeprefix("file://"))
+        assert path.read_text() == ("" if k == 1234 else f"k = {k}")
+    (group,) = run.results.error_groups()
+    assert (group.error_type, group.count, group.row) == ("MissingResultFile", 10, 600)
+
+
 def test_a_folder_that_a_row_stays_in_is_not_the_next_rows(field: Field) -> None:
     """Rows that change into their own folder, which is then deleted, cost no other row its working directory."""
     run, ref = field.start(
@@ -126,6 +142,25 @@ def test_a_killed_slot_costs_at_most_its_batch(field: Field) -> None:
     assert ref.result().state == "complete"
     field.assert_whole(run)
     assert 1 <= field.called_again() <= BATCH
+
+
+def test_the_parent_of_all_slots_is_killed(field: Field) -> None:
+    """Kill -9 of the process that starts the slots: all slots end with it, new ones go on."""
+    run, ref = field.start({BAD: "wait-once"}, batch_size=BATCH)
+    slot = field.middle()
+    os.kill(psutil.Process(slot).ppid(), signal.SIGKILL)
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
+    assert is_gone(slot)
+    assert 1 <= field.called_again() <= 2 * BATCH
+
+
+def test_a_slot_that_is_stopped_is_timed_out(field: Field) -> None:
+    """A slot that gets SIGSTOP: its row is named after the timeout, the others have their values."""
+    run, ref = field.start({BAD: "wait-once"}, load_in_time, batch_size=BATCH)
+    os.kill(field.middle(), signal.SIGSTOP)
+    assert ref.result().failed == 1
+    field.assert_whole(run, {BAD: ("TimedOut", "timed out after 1 s")})
 
 
 def test_a_slot_killed_while_its_part_is_written_leaves_no_half_part(field: Field) -> None:

@@ -1,6 +1,7 @@
 """Whoever looks at a run sees all of it: while it goes, when it fails, and when something was damaged."""
 
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -50,6 +51,27 @@ def test_a_run_that_is_going_can_be_read(field: Field, scythe, tmp_path: Path) -
     code, out, _ = scythe("results", "field", "--to", str(tmp_path / "now"))
     assert "0 are pending" in out
     field.assert_whole(run, {3: ("ValueError", "no luck")})
+
+
+def test_a_run_that_goes_on_can_be_read(field: Field) -> None:
+    """While an interrupted run goes on, its tables are not those of the interruption: what is committed is there."""
+    process = field.start_elsewhere({1000: "wait-once"}, batch_size=BATCH)
+    field.middle()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    run = open_run("field")
+    first = len(run.table())
+    assert first == run.ledger().num_done < field.n
+    (field.folder / "reached").unlink()
+    ref = run.resume()
+    field.middle()
+    until(lambda: run.ledger().num_done > first)
+    table = run.table()
+    assert len(table) > first
+    assert table["square"].tolist() == [square_of(k) for k in table["k"]]
+    field.go_on()
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
 
 
 def test_status_follows_a_run_to_its_end(field: Field, scythe) -> None:

@@ -3,21 +3,16 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
-from fault_field import Field, is_gone, until
+from fault_field import Field, assert_same_tables, is_gone, until
 
 from scythe_runtime import open_run
 from scythe_runtime.errors import ExperimentRunNotFoundError
 
 MIDDLE = 1000
 BATCH = 50
-IDS = ["experiment_id", "root_workflow_run_id", "workflow_run_id"]
-
-
-def values(run):
-    """Return the final table without the ids, which are each run's own."""
-    return run.results.arrow("scalars").drop_columns(IDS)
 
 
 def stop(field: Field, process: "subprocess.Popen[str]", how: signal.Signals) -> str:
@@ -34,7 +29,8 @@ def stop(field: Field, process: "subprocess.Popen[str]", how: signal.Signals) ->
 )
 def test_resume_after_the_leading_process_was_stopped(field: Field, how: signal.Signals) -> None:
     """After kill -9, Ctrl-C, a plain kill or a closed terminal, resume runs at most one batch a slot again; the table is the same."""
-    process = field.start_elsewhere({MIDDLE: "wait-once"}, batch_size=BATCH)
+    fates = {MIDDLE: "wait-once", 5: "raise", 1700: "huge-frame"}
+    process = field.start_elsewhere(fates, batch_size=BATCH)
     said = stop(field, process, how)
     run = open_run("field")
     if how == signal.SIGINT:
@@ -44,16 +40,40 @@ def test_resume_after_the_leading_process_was_stopped(field: Field, how: signal.
     assert 0 < before.num_done < field.n
     done_before = field.calls()
     result = run.resume().result()
-    assert (result.succeeded, result.pending, result.state) == (field.n, 0, "complete")
-    field.assert_whole(run)
+    assert (result.failed, result.pending) == (1, 0)
+    field.assert_whole(run, {5: ("ValueError", "no luck")})
     assert field.called_again() <= 2 * BATCH
     again = field.calls() - done_before
     missing = {row for part in before.missing for row in part}
     assert set(again) == missing
 
-    undisturbed, ref = field.start({})
+    undisturbed, ref = field.start(fates)
     ref.result()
-    assert values(run).drop_columns(["fate"]).equals(values(undisturbed).drop_columns(["fate"]))
+    assert_same_tables(run, undisturbed)
+
+
+def test_a_leading_process_that_was_stopped_for_a_while_goes_on(field: Field) -> None:
+    """SIGSTOP of the leading process: slots run what they have, and wait; after SIGCONT the run goes on."""
+    process = field.start_elsewhere({MIDDLE: "wait-once"}, batch_size=BATCH)
+    field.middle()
+    os.kill(process.pid, signal.SIGSTOP)
+    field.go_on()
+    run = open_run("field")
+    seen = 0
+
+    def is_quiet() -> bool:
+        nonlocal seen
+        before, seen = seen, field.calls().total()
+        time.sleep(0.3)
+        return before == seen
+
+    until(is_quiet)
+    assert run.ledger().num_done < field.n
+    os.kill(process.pid, signal.SIGCONT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    field.assert_whole(run)
+    assert field.called_again() == 0
 
 
 DIE_AT = """
@@ -160,14 +180,16 @@ def test_a_second_resume_runs_nothing(field: Field) -> None:
 def test_retry_runs_only_what_failed(field: Field) -> None:
     """After the cause is gone, a retry calls the failed rows alone; the table is that of an undisturbed run."""
     bad = dict.fromkeys(range(100, 1700, 16), "fail-until-allowed")
-    run, ref = field.start(bad)
-    assert ref.result().failed == len(bad)
-    field.assert_whole(run, dict.fromkeys(bad, ("RuntimeError", "not yet")))
+    fates = {**bad, 5: "raise", 1700: "huge-frame"}
+    run, ref = field.start(fates)
+    assert ref.result().failed == len(bad) + 1
+    named = {5: ("ValueError", "no luck")}
+    field.assert_whole(run, dict.fromkeys(bad, ("RuntimeError", "not yet")) | named)
     before = field.calls()
     (field.folder / "allowed").touch()
-    assert run.retry_failed().result().state == "complete"
-    field.assert_whole(run)
-    assert field.calls() - before == dict.fromkeys(bad, 1)
-    undisturbed, ref = field.start({})
+    assert run.retry_failed().result().failed == 1
+    field.assert_whole(run, named)
+    assert field.calls() - before == dict.fromkeys([*bad, 5], 1)
+    undisturbed, ref = field.start(fates)
     ref.result()
-    assert values(run).drop_columns(["fate"]).equals(values(undisturbed).drop_columns(["fate"]))
+    assert_same_tables(run, undisturbed)

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
-from fault_field import Field, until
+from fault_field import Disk, Field, is_gone, until
 from store.proxy import FaultyProxy, refusal
 
 from scythe_runtime import open_run
@@ -17,13 +18,13 @@ BATCH = 50
 
 
 def test_a_full_disk_stops_the_run_and_resume_completes_it(
-    field: Field, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    field: Field, small_disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk ends the run with a message that says so; with room again, resume runs what is missing."""
-    monkeypatch.setenv("SCYTHE_STORAGE_ROOT", str(small_disk))
+    monkeypatch.setenv("SCYTHE_STORAGE_ROOT", str(small_disk.folder))
     run, ref = field.start({MIDDLE: "wait-once"}, batch_size=BATCH)
     field.middle()
-    ballast = small_disk / "ballast"
+    ballast = small_disk.folder / "ballast"
     with pytest.raises(OSError, match="No space left"):
         fill(ballast)
     field.go_on()
@@ -34,6 +35,63 @@ def test_a_full_disk_stops_the_run_and_resume_completes_it(
     ballast.unlink()
     assert run.resume().result().state == "complete"
     field.assert_whole(run)
+
+
+@pytest.mark.parametrize("size", ["4k", "16k", "32k", "64k", "128k", "256k"])
+def test_a_disk_that_is_full_at_any_stage_loses_nothing(
+    field: Field, small_disk: Disk, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    """Full while the run is allocated, planned, computed or gathered: with room again it is whole."""
+    monkeypatch.setenv("SCYTHE_STORAGE_ROOT", str(small_disk.folder))
+    small_disk.remount(f"size={size}")
+    run = None
+    with pytest.raises(ScytheError, match="disk is full"):  # noqa: PT012 - at whichever stage
+        run, ref = field.start({5: "raise"})
+        ref.result()
+    small_disk.remount("size=8m")
+    if run is None:
+        assert not (field.folder / "calls").exists()
+        with pytest.raises(LookupError):
+            open_run("field")
+        run, ref = field.start({5: "raise"})
+        ref.result()
+    assert run.resume().result().state == "complete-with-failures"
+    field.assert_whole(run, {5: ("ValueError", "no luck")})
+
+
+def test_a_disk_that_becomes_read_only_loses_nothing(
+    field: Field, small_disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that takes no more writes ends the run with a message; when it does, resume completes it."""
+    monkeypatch.setenv("SCYTHE_STORAGE_ROOT", str(small_disk.folder))
+    run, ref = field.start({MIDDLE: "wait-once"}, batch_size=BATCH)
+    field.middle()
+    small_disk.remount("ro")
+    field.go_on()
+    with pytest.raises(ScytheError, match="cannot be written"):
+        ref.result()
+    small_disk.remount("rw")
+    assert run.resume().result().state == "complete"
+    field.assert_whole(run)
+
+
+def test_no_room_for_temporary_files_is_said(
+    field: Field, small_disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables are made in the temporary folder: when that is full the message names it, and resume completes the run."""
+    run, ref = field.start({MIDDLE: "wait-once"}, batch_size=BATCH)
+    field.middle()
+    small_disk.remount("size=40k")
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk.folder))
+    field.go_on()
+    with pytest.raises(ScytheError, match=rf"(?s){small_disk.folder}.*TMPDIR.*scythe resume"):
+        ref.result()
+    monkeypatch.undo()
+    monkeypatch.chdir(field.folder)
+    before = field.calls()
+    assert run.resume().result().state == "complete"
+    field.assert_whole(run)
+    assert field.calls() == before
 
 
 def test_a_folder_that_goes_away_for_a_moment_costs_nothing(field: Field) -> None:
@@ -123,6 +181,60 @@ def test_a_slot_killed_while_its_part_goes_to_s3(field: Field, in_s3: FaultyProx
     assert killed.is_set()
     field.assert_whole(run)
     assert 1 <= field.called_again() <= 200
+
+
+def test_each_fault_has_the_same_outcome_in_s3(field: Field, in_s3: FaultyProxy) -> None:
+    """Rows that raise, die, return nonsense or half a million rows, and failures that a retry mends."""
+    fates = {100: "raise", 500: "segfault", 700: "exit", 900: "unpicklable", 1100: "wrong-type"}
+    kept = {
+        100: ("ValueError", "no luck"),
+        500: ("SlotDied", "killed by SIGSEGV"),
+        700: ("SlotDied", "process exited with code 3"),
+        900: ("Unpicklable", "cannot be read"),
+        1100: ("WrongResult", "load returned dict"),
+    }
+    mended = dict.fromkeys(range(1200, 1300, 10), "fail-until-allowed")
+    run, ref = field.start({**fates, **mended, 1500: "huge-frame"}, batch_size=200)
+    assert ref.result().failed == len(fates) + len(mended)
+    field.assert_whole(run, kept | dict.fromkeys(mended, ("RuntimeError", "not yet")))
+    assert run.results.arrow("hours").num_rows == 500_000
+    (field.folder / "allowed").touch()
+    before = field.calls()
+    assert run.retry_failed().result().failed == len(fates)
+    field.assert_whole(run, kept)
+    again = field.calls() - before
+    assert set(again) == {*fates, *mended}
+    assert run.results.arrow("hours").num_rows == 500_000
+
+
+def test_resume_after_kill_9_in_s3(field: Field, in_s3: FaultyProxy) -> None:
+    """The leading process of a run in S3 is killed: resume runs what is missing, from any process."""
+    process = field.start_elsewhere({MIDDLE: "wait-once"}, batch_size=200)
+    field.middle()
+    process.kill()
+    process.communicate(timeout=30)
+    until(lambda: all(map(is_gone, field.processes())))
+    run = open_run("field")
+    before, calls = run.ledger(), field.calls()
+    assert 0 < before.num_done < field.n
+    assert run.resume().result().state == "complete"
+    field.assert_whole(run)
+    assert set(field.calls() - calls) == {row for part in before.missing for row in part}
+    assert field.called_again() <= 2 * 200
+
+
+def test_a_part_of_another_run_in_s3_is_never_used(field: Field, in_s3: FaultyProxy) -> None:
+    """A part that another run's was copied over is found when the tables are written, and by check."""
+    run, ref = field.start({}, batch_size=500)
+    ref.result()
+    other, ref = field.start(dict.fromkeys(range(field.n), "nan"), batch_size=500)
+    ref.result()
+    part, stranger = (
+        next(e.key for e in r.store.list(f"{r.experiment_id}/scatter-gather/output/0001-main/b"))
+        for r in (run, other)
+    )
+    run.store.put(part, other.store.get(stranger))
+    assert any("is of another run" in problem for problem in run.check().problems)
 
 
 def test_a_script_that_does_not_wait_completes_its_run_in_s3(
