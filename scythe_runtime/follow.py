@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from scythe_runtime.errors import NotFoundError, ScytheError
+from scythe_runtime.layout import RunLayout
+from scythe_runtime.manifest import load_yaml
 from scythe_runtime.root import Progress
 
 if TYPE_CHECKING:
@@ -54,3 +57,29 @@ def follow(
         pause = min(2 * pause, _LONGEST_S) if still else _FIRST_S
         last = done
         sleep(pause)
+
+
+def workers_of_run(run: "ExperimentRun[Any, Any]") -> list[str]:
+    """Return lines about the workers of a run on Hatchet: those that fit, and in what others differ.
+
+    No lines for a run of the local engine. Where Hatchet cannot be asked, the line says why.
+    """
+    manifest = run.manifest
+    if manifest.engine != "hatchet" or manifest.provenance is None:
+        return []
+    from scythe_runtime.engine._hatchet_fleet import check_engine, describe_workers, workers_of
+    from scythe_runtime.engine._hatchet_tasks import short_code
+    from scythe_runtime.hatchet import make_client
+
+    try:
+        record = load_yaml(run.store.get(RunLayout(run.experiment_id).dispatch))
+    except NotFoundError:  # never handed over
+        record = {}
+    code = str(record.get("code") or short_code(manifest.provenance.code_hash))
+    name = manifest.experiment_name
+    try:
+        check_engine()
+        workers = workers_of(make_client(attempts=1), name)
+    except ScytheError as error:
+        return [f"its workers are not known: {error}"]
+    return describe_workers(workers, name, manifest.provenance, code)

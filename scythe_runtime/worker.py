@@ -16,7 +16,12 @@ from pydantic import BeforeValidator, Field
 
 from scythe_runtime.errors import ScytheError, UsageError
 from scythe_runtime.registry import Experiment, ExperimentRegistry
-from scythe_runtime.settings import EngineSettings, EnvironmentSettings, parse_duration
+from scythe_runtime.settings import (
+    EngineSettings,
+    EnvironmentSettings,
+    parse_duration,
+    repo_root,
+)
 from scythe_runtime.workflows import WorkflowExperiment, workflow_experiment
 
 if TYPE_CHECKING:
@@ -268,9 +273,6 @@ class ScytheWorkerConfig(EnvironmentSettings):
         from scythe_runtime.engine._hatchet_leaf import batch_handler
         from scythe_runtime.engine._hatchet_root import Leader
         from scythe_runtime.engine._hatchet_rows import rows_handler
-        from scythe_runtime.engine._hatchet_tasks import code_label, short_code
-        from scythe_runtime.engine._load import task_ref
-        from scythe_runtime.provenance import code_hash
 
         labels = self.labels | {SLOTS_LABEL: self.computed_slots if self.DOES_LEAF else 0}
         workflows = [with_shares(workflow) for workflow in additional_workflows]
@@ -287,9 +289,7 @@ class ScytheWorkerConfig(EnvironmentSettings):
             )
             workflows += tasks.fan if self.DOES_FAN else []
             workflows += tasks.leaf if self.DOES_LEAF else []
-            task = task_ref(experiment.fn, name=experiment.name)
-            code = code_hash(task.module, task.main_path)
-            labels[code_label(experiment.name)] = short_code(code)
+            labels |= _labels_of(experiment)
         return client.worker(
             f"{self.computed_name}--{socket.gethostname()}-{os.getpid()}",
             slots=SHARES * self.computed_slots,
@@ -311,6 +311,23 @@ class ScytheWorkerConfig(EnvironmentSettings):
                 usual(signum, frame)
 
             signal.signal(number, leave)
+
+
+def _labels_of(experiment: Experiment[Any, Any]) -> dict[str, str]:
+    """Return the labels that say what this worker has of an experiment: its code, definition, packages."""
+    from scythe_runtime.engine._hatchet_tasks import code_label, io_label, lock_label, short_code
+    from scythe_runtime.engine._load import task_ref
+    from scythe_runtime.iospec import io_spec
+    from scythe_runtime.provenance import ProvenanceReader
+
+    task = task_ref(experiment.fn, name=experiment.name)
+    described = io_spec(experiment.input_validator_type, experiment.output_validator_type)
+    has = ProvenanceReader(repo_root(), task.module, task.main_path).read(described)
+    return {
+        code_label(experiment.name): short_code(has.code_hash),
+        io_label(experiment.name): short_code(has.io_hash),
+        lock_label(experiment.name): short_code(has.lock_hash),
+    }
 
 
 def _check_bucket() -> None:

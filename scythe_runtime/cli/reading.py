@@ -9,6 +9,7 @@ import typer
 from scythe_runtime.cli.options import FAILURES, Run
 from scythe_runtime.cli.show import preview
 from scythe_runtime.errors import StoreError, UsageError
+from scythe_runtime.layout import RunLayout
 
 if TYPE_CHECKING:
     from scythe_runtime.experiments import ExperimentRun
@@ -55,11 +56,15 @@ def status(
     follow: Annotated[  # noqa: FBT002 - an option of the command line
         bool, typer.Option("--follow", "-f", help="Show how it goes on, until it ends.")
     ] = False,
+    times: Annotated[  # noqa: FBT002 - an option of the command line
+        bool, typer.Option("--times", "-t", help="Show where its time went.")
+    ] = False,
 ) -> None:
     """Show how far a run is.
 
     For instance: scythe status office --follow
     """
+    from scythe_runtime.follow import workers_of_run
     from scythe_runtime.runs import open_run
 
     found = open_run(run)
@@ -74,7 +79,15 @@ def status(
     )
     if manifest.cause:
         print(f"because: {manifest.cause}")
+    if times:
+        from scythe_runtime.times import describe_times, spec_times
+
+        layout = RunLayout(found.experiment_id)
+        for line in describe_times(spec_times(found.store, layout, ledger), manifest):
+            print(line)
     if ledger.num_specs > ledger.num_done:
+        for line in workers_of_run(found):
+            print(line)
         print(f"If it is not going any more: scythe resume {found.experiment_id}")
 
 

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from scythe_runtime.engine._hatchet_tasks import (
     batch_task,
     code_label,
+    io_label,
+    lock_label,
     root_task,
+    short_code,
     wanted_labels,
 )
 from scythe_runtime.errors import EngineError, SettingsError
 from scythe_runtime.hatchet import make_client
+from scythe_runtime.manifest import Provenance
 
 if TYPE_CHECKING:
     from hatchet_sdk import Hatchet
@@ -133,6 +137,37 @@ def workers_of(client: "Hatchet", experiment_name: str) -> list[WorkerState]:
                 )
             )
     return sorted(found, key=lambda worker: (not worker.active, worker.name))
+
+
+def describe_workers(
+    workers: list[WorkerState], experiment_name: str, then: Provenance, code: str
+) -> list[str]:
+    """Return a line about the workers that a run can use, and one about each that differs from it and in what.
+
+    Args:
+        workers: As `workers_of` returns them.
+        experiment_name: Whose.
+        then: What the run was allocated with.
+        code: Which code its batches need.
+    """
+    missing = what_is_missing(workers, experiment_name, code)
+    active = [w for w in workers if w.active]
+    fits = sum(w.code == code for w in active)
+    lines = [f"waiting: {missing}"] if missing else []
+    lines.append(f"workers with this code: {fits}, with {slots_of(workers, code)} slots")
+    for worker in active:
+        what = {
+            "the definition (io.yaml)": worker.labels.get(io_label(experiment_name))
+            != short_code(then.io_hash),
+            "the task's source": worker.code != code,
+            "the packages (lock file)": worker.labels.get(lock_label(experiment_name))
+            != short_code(then.lock_hash),
+        }
+        differs = [name for name, other in what.items() if other]
+        if differs:
+            does = "gets no batches" if worker.code != code else "takes batches all the same"
+            lines.append(f"worker {worker.name} differs in {', '.join(differs)}: it {does}")
+    return lines
 
 
 def slots_of(workers: list[WorkerState], code: str) -> int:

@@ -134,6 +134,16 @@ def code_label(experiment_name: str) -> str:
     return f"code:{experiment_name}".lower()
 
 
+def io_label(experiment_name: str) -> str:
+    """Return the key of the worker label that says which definition of an experiment a worker has."""
+    return f"io:{experiment_name}".lower()
+
+
+def lock_label(experiment_name: str) -> str:
+    """Return the key of the worker label that says with which packages a worker runs an experiment."""
+    return f"lock:{experiment_name}".lower()
+
+
 def short_code(code_hash: str) -> str:
     """Return what stands for a hash of code in labels and messages."""
     return code_hash[:12]

@@ -12,13 +12,19 @@ from servers import Process, poll
 SCYTHE = "import sys; from scythe_runtime.cli import main; sys.argv[0] = 'scythe'; main()"
 
 
+def first_experiment(text: str) -> str:
+    """Return a module's text up to its second experiment."""
+    marker = "@ExperimentRegistry.Register"
+    return text[: text.index(marker, text.index(marker) + 1)]
+
+
 @pytest.fixture
 def farm(new_farm: Callable[..., Farm]) -> Farm:
     """Return a repository of one experiment, as generated ones are, without workers."""
     farm = new_farm()
     task = farm.folder / "plot" / "task.py"
     text = task.read_text()
-    task.write_text(text[: text.index("class Field_(")])
+    task.write_text(first_experiment(text))
     (farm.folder / "plot" / "sampler.py").write_text("def sample(n, seed):\n    return []\n")
     return farm
 
@@ -44,6 +50,39 @@ def test_doctor_tells_of_engine_and_workers(farm: Farm) -> None:
         within_s=40,
         what="the doctor sees the worker",
     )
+
+
+def test_status_lists_workers_that_differ(farm: Farm, new_farm: Callable[..., Farm]) -> None:
+    """Of a run that has not ended, status says how many workers fit, and of each other one in what it differs."""
+    out = farm.run("""
+from plot.task import *
+from scythe_runtime import BaseExperiment
+run, ref = BaseExperiment(runnable=add, run_name="plot").allocate([Sum(a=1, b=k) for k in range(9)])
+print(run.experiment_id)
+""")
+    run_id = out.strip()
+    code, text = scythe(farm, "status", run_id)
+    assert code == 0, text
+    assert "waiting: no worker serves scythe_experiment_add" in text
+    changed = new_farm("changed")
+    task = changed.folder / "plot" / "task.py"
+    text = task.read_text().replace("    b: int = Field(ge=0)", "    b: int = Field(ge=1)")
+    task.write_text(first_experiment(text))
+    (changed.folder / "uv.lock").write_text("another one")
+    changed.worker(SCYTHE_STORAGE_BUCKET=farm.bucket, SCYTHE_WORKER_NAME="changed")
+    (farm.folder / "uv.lock").write_text("another one")
+    farm.worker(SCYTHE_WORKER_DOES_LEAF="false", SCYTHE_WORKER_NAME="newer-packages")
+    code, text = scythe(farm, "status", run_id)
+    lines = text.splitlines()
+    assert "workers with this code: 1, with 0 slots" in lines
+    found = {
+        line.split("--")[0]: line.partition("differs in ")[2] for line in lines if "differs" in line
+    }
+    assert found == {
+        "worker changed": "the definition (io.yaml), the task's source, the packages (lock file): "
+        "it gets no batches",
+        "worker newer-packages": "the packages (lock file): it takes batches all the same",
+    }
 
 
 def test_a_worker_with_an_embedded_hatchet(farm: Farm, tmp_path: Path) -> None:
