@@ -130,9 +130,11 @@ def read_ledger(store: Store, layout: RunLayout, num_specs: int) -> Ledger:
         plan = by_id.get(plan_id)
         if name is None or plan is None:
             continue
-        # a queue can run a batch twice at once: one part a piece counts
-        start = name.batch * plan.batch_size + name.offset
-        found.setdefault((order[plan_id], start, name.length), Part(entry.key, plan, name))
+        # a queue can run a batch twice at once, and a slot can die when it has committed: one part counts
+        place = order[plan_id], name.batch * plan.batch_size + name.offset, name.length
+        known = found.get(place)
+        if known is None or name.succeeded > known.name.succeeded:
+            found[place] = Part(entry.key, plan, name)
     return Ledger(num_specs, tuple(plans), tuple(_once(found)))
 
 
@@ -181,7 +183,8 @@ def damaged(part: Part, why: str) -> RunDamagedError:
 
 def _stranger(part: Part, table: pa.Table) -> str | None:
     """Return why a table is not the part that its name says."""
-    expected = np.concatenate([np.arange(r.start, r.stop, r.step) for r in part.rows])
+    none = np.arange(0)
+    expected = np.concatenate([none, *(np.arange(r.start, r.stop, r.step) for r in part.rows)])
     if table.num_rows != part.name.length:
         return f"has {table.num_rows} rows, its name says {part.name.length}"
     origin = part_metadata(table.schema).get("run", part.run_id)
@@ -191,7 +194,7 @@ def _stranger(part: Part, table: pa.Table) -> str | None:
         return "is no outcome part"
     chunks = table.column("row").chunks
     rows = [np.frombuffer(c.buffers()[1], "i8", len(c), 8 * c.offset) for c in chunks]
-    if not np.array_equal(np.concatenate(rows), expected):
+    if not np.array_equal(np.concatenate([none, *rows]), expected):
         return "holds the outcomes of other specs than its plan says"
     return None
 

@@ -34,6 +34,9 @@ EXTRA: Final = "extra:"
 ERROR_COLUMNS: Final = ("error_type", "error_message", "error_where", "traceback")
 META_KEY: Final = b"scythe.part"
 
+_TAKEN: Final = frozenset(
+    {"experiment_id", "sort_index", "root_workflow_run_id", "workflow_run_id"}
+)
 _UNSTORABLE: Final = "output {}: {}. Return numbers, text, lists, dicts, models, or files."
 _MESSAGE_LENGTH: Final = 4_000
 _TRACEBACK_LENGTH: Final = 20_000
@@ -150,6 +153,11 @@ class Outcomes:
                 kept[i] = _kept(self.columns[i].name, kept[i], document)
             values = tuple(kept)
         if extra:
+            if taken := _TAKEN & extra.keys():
+                message = (
+                    f"output {min(taken)!r}: tables have a column of that name. Choose another."
+                )
+                raise WrongResult(message)
             extra = {name: _kept(name, value, _copied) for name, value in extra.items()}
             self.extras[len(self.values)] = extra
         if features:

@@ -50,6 +50,7 @@ class Answer(ExperimentOutputSpec, extra="allow"):
 OUTPUTS: dict[str, dict[str, Any]] = {
     "object": {"anything": object()},
     "extra object": {"more": object()},
+    "extra sort_index": {"sort_index": 7},
     "numpy": {"anything": np.arange(3), "more": np.float64(2.5)},
     "link": {"report": "https://example.org/report.html"},
     "scalars": {"dataframes": {"scalars": pd.DataFrame({"a": [1]})}},

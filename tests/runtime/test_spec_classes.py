@@ -63,6 +63,11 @@ def failure(**ask):
         ("no frame", "ValidationError", "expected a pandas DataFrame, got int"),
         ("object", "WrongResult", "output 'anything': a value of type object cannot be stored"),
         ("extra object", "WrongResult", "output 'more': a value of type object"),
+        (
+            "extra sort_index",
+            "WrongResult",
+            "output 'sort_index': tables have a column of that name",
+        ),
         ("object with frame", "WrongResult", "output 'anything'"),
     ],
 )
