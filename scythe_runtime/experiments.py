@@ -448,6 +448,13 @@ class ExperimentRun(RunKeys, Generic[TInput, TOutput]):
         """Return the failures, one row each: inputs, type, message, traceback."""
         return self.results.errors()
 
+    def times(self) -> "pd.DataFrame":
+        """Return how long each spec took and in which slot, one row each; also of a run that is going."""
+        from scythe_runtime.times import spec_times
+
+        times: pd.DataFrame = spec_times(self.store, self._layout, self.ledger()).to_pandas()
+        return times
+
     def frame(self, name: str) -> "pd.DataFrame":
         """Return a frame of the user's: the rows of all specs."""
         return self.results.frame(name)
