@@ -10,7 +10,7 @@ export UV_LINK_MODE ?= copy
 # compiling numpy, pandas and boto3 anew in each of some hundred processes would double the time of the tests
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-hatchet lint bench clean
+.PHONY: setup demo test test-hatchet lint bench bench-hatchet clean
 
 # -- what a newcomer types ----------------------------------------------------------------------
 
@@ -27,7 +27,7 @@ test: $(BIN)/.ready lint ## all tests
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-hatchet: $(BIN)/.ready ## on a real Hatchet engine: hatchet-lite, -migrate, -admin and Postgres must be here
-	$(BIN)/pytest -m hatchet tests/hatchet -rs --durations=5 -v
+	SCYTHE_TEST_HATCHET=required $(BIN)/pytest -m hatchet tests/hatchet -rs --durations=5 -v
 
 lint: $(BIN)/.ready ## what must hold before any test is worth running
 	$(BIN)/ruff check
@@ -38,6 +38,10 @@ lint: $(BIN)/.ready ## what must hold before any test is worth running
 bench: bench/.venv/.ready ## ours beside joblib, concurrent.futures, dask and ray; prints met or not met
 	@for name in imports survival local_10k local_1m resume; do \
 	  bench/.venv/bin/python bench/$$name.py || echo "bench/$$name.py: a bound is not met"; done
+
+bench-hatchet: $(BIN)/.ready ## ours beside scythe-engine (SCYTHE_BENCH_PEER), and growth; needs what test-hatchet needs
+	@$(BIN)/python bench/hatchet/beside_scythe_engine.py || echo "a bound is not met"
+	@$(BIN)/python bench/hatchet/growth.py
 
 setup: $(BIN)/.ready ## the environment alone
 

@@ -1,5 +1,9 @@
-"""Hatchet and S3 as real servers, once a session; workers and allocating processes as real processes."""
+"""Hatchet and S3 as real servers, once a session; workers and allocating processes as real processes.
 
+With SCYTHE_TEST_HATCHET=required a machine without Hatchet fails the tests that need it; else they are skipped.
+"""
+
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,17 +12,24 @@ import pytest
 from farm import HERE, Farm
 from servers import Hatchet, S3Server, why_no_hatchet
 
+_RUNS = pytest.StashKey[str]()
+
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hatchet, S3Server]]:
+def servers(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[tuple[Hatchet, S3Server]]:
     """Return a Hatchet engine and an S3 server that live as long as the session."""
     reason = why_no_hatchet()
+    if reason and os.environ.get("SCYTHE_TEST_HATCHET") == "required":
+        pytest.fail(f"no Hatchet here: {reason}", pytrace=False)
     if reason:
         pytest.skip(f"no Hatchet here: {reason}")
     folder = tmp_path_factory.mktemp("servers")
     engine = Hatchet(folder)
     s3 = S3Server(folder / "s3")
     yield engine, s3
+    pytestconfig.stash[_RUNS] = engine.list_runs()
     s3.close()
     engine.close()
 
@@ -55,3 +66,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents and "servers" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.hatchet)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how many tests ran on a real engine, and what the engine itself says that it has run."""
+    runs = config.stash.get(_RUNS, "")
+    if not runs:
+        return
+    stats = terminalreporter.stats
+    counts = {
+        kind: sum("hatchet" in getattr(report, "keywords", ()) for report in stats.get(kind, ()))
+        for kind in ("passed", "failed", "error", "skipped")
+    }
+    terminalreporter.section("Hatchet")
+    terminalreporter.line("the engine's own count of tasks, by how they ended:")
+    for line in runs.splitlines():
+        terminalreporter.line(f"  {line}")
+    terminalreporter.line(
+        f"{sum(counts.values()) - counts['skipped']} tests ran on a real Hatchet engine: "
+        + ", ".join(f"{n} {kind}" for kind, n in counts.items())
+    )

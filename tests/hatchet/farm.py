@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import IO
 
 import pytest
 from servers import Hatchet, Process, S3Server, poll
@@ -61,13 +62,15 @@ class Farm:
         assert process.popen.poll() is None, text
         return " serves " in text
 
-    def python(self, code: str, **env: str) -> "subprocess.Popen[str]":
+    def python(
+        self, code: str, *, err: IO[str] | int = subprocess.PIPE, **env: str
+    ) -> "subprocess.Popen[str]":
         """Start a Python process in the repository that runs some lines."""
         return subprocess.Popen(
             [*self.command, "-c", textwrap.dedent(code)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=err,
             text=True,
             cwd=self.folder,
             env={**self.env, **env},

@@ -127,34 +127,33 @@ class Postgres:
 
     def start(self) -> None:
         """Start, and return when it answers."""
-        self._process = Process(
+        ready = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+
+        def answers() -> bool:
+            # while processes of its crashed self are still there it refuses to start
+            if self._process is None or self._process.popen.poll() is not None:
+                self._process = self._launch()
+            return subprocess.run(ready, capture_output=True, check=False).returncode == 0
+
+        poll(answers, within_s=60, what=f"Postgres answers: {self._folder / 'postgres.log'}")
+
+    def _launch(self) -> Process:
+        options = ("max_connections=200", "fsync=off", "listen_addresses=127.0.0.1")
+        return Process(
             [
                 str(self._bin / "postgres"),
                 *("-D", str(self._data), "-p", str(self.port), "-k", str(self._folder)),
-                *(
-                    "-c",
-                    "max_connections=200",
-                    "-c",
-                    "fsync=off",
-                    "-c",
-                    "listen_addresses=127.0.0.1",
-                ),
+                *(word for option in options for word in ("-c", option)),
             ],
             log=self._folder / "postgres.log",
             env=dict(os.environ),
             user=self._user,
         )
-        ready = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
-        poll(
-            lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0,
-            within_s=30,
-            what="Postgres answers",
-        )
 
     def stop(self, how: int = signal.SIGINT) -> None:
-        """End it: SIGINT rolls back and ends at once, SIGKILL is a crash."""
+        """End it: SIGINT rolls back and ends as soon as it can, SIGKILL is a crash."""
         if self._process is not None:
-            self._process.stop(how)
+            self._process.stop(how, within_s=60)
             self._process = None
 
     def sql(self, statement: str, database: str = "postgres") -> str:
@@ -263,6 +262,18 @@ class Hatchet:
     def count_tasks(self) -> int:
         """Return how many task runs the engine has seen, by its own tables."""
         return int(self.postgres.sql("SELECT count(*) FROM v1_task", "hatchet"))
+
+    def list_runs(self) -> str:
+        """Return the task runs that the engine has seen, counted by task and status, by its own tables."""
+        return self.postgres.sql(
+            """
+            SELECT format('%6s %-10s %s', count(*), readable_status,
+                          regexp_replace(display_name, '-[0-9]+$', ''))
+            FROM v1_tasks_olap GROUP BY readable_status, regexp_replace(display_name, '-[0-9]+$', '')
+            ORDER BY count(*) DESC
+            """,
+            "hatchet",
+        )
 
     def _ready(self) -> bool:
         assert self._process is not None

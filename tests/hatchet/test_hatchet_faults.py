@@ -1,9 +1,13 @@
-"""What happens to servers and workers while a run goes: one outcome per spec, by itself or after one resume."""
+"""What happens to servers and workers while a run goes: one outcome per spec, by itself or after one resume.
+
+Each outcome is compared with what the function returns.
+"""
 
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from farm import Farm
@@ -18,17 +22,38 @@ pytestmark = pytest.mark.timeout(240)
 
 N = 160
 
+TELL = """
+def tell(run, result):
+    table, errors = run.table(), run.errors()
+    right = table["total"].tolist() == (table["a"] + table["b"]).tolist()
+    rows = sorted([*table["sort_index"], *errors["sort_index"]]) == list(range(result.specs))
+    print(result.succeeded, result.failed, result.pending, run.check().ok, right and rows)
+"""
+
 GO = f"""
 from plot.task import *
 from scythe_runtime import BaseExperiment
+{TELL}
 specs = [Sum(a=1, b=k, seconds=0.1, fate="raise" if k == 33 else "fine") for k in range({N})]
 run, ref = BaseExperiment(runnable=add, run_name="plot").allocate(specs, batch_size=5)
 print(run.experiment_id, flush=True)
-result = ref.result()
-print(result.succeeded, result.failed, result.pending, run.check().ok)
+tell(run, ref.result())
 """
 
-WHOLE = f"{N - 1} 1 0 True"
+CANCEL = """
+import threading, time
+from scythe_runtime.hatchet import hatchet
+from scythe_runtime.manifest import load_yaml
+
+def cancel():
+    while run.ledger().num_done < 20:
+        time.sleep(0.1)
+    hatchet.runs.cancel(load_yaml(run.store.get(run._layout.dispatch))["workflow_run_id"])
+
+threading.Thread(target=cancel).start()
+"""
+
+WHOLE = f"{N - 1} 1 0 True True"
 
 
 class Going:
@@ -119,30 +144,23 @@ def test_sigterm_hands_back(new_farm: Callable[..., Farm]) -> None:
     farm.worker()
     leaving.popen.send_signal(signal.SIGTERM)
     assert leaving.popen.wait(25) == 0, farm.logs()
-    assert going.end() == "24 0 0 True"
+    assert going.end() == "24 0 0 True True"
 
 
 def test_a_cancelled_root_and_resume(new_farm: Callable[..., Farm]) -> None:
     """When the root is cancelled, who waits is told how to go on; resume runs what is missing."""
     farm = new_farm()
     farm.worker()
-    going = Going(farm)
-    going.at(2)
-    farm.run(f"""
-from scythe_runtime import open_run
-from scythe_runtime.hatchet import hatchet
-from scythe_runtime.manifest import load_yaml
-run = open_run("{going.run_id}")
-hatchet.runs.cancel(load_yaml(run.store.get(run._layout.dispatch))["workflow_run_id"])
-""")
+    # it cancels its own root: another process takes longer to start than a busy machine leaves it
+    going = Going(farm, GO.replace("tell(run, ref", f"{CANCEL}\ntell(run, ref"))
     said = going.end()
     assert "was cancelled" in said
     assert f"scythe resume {going.run_id}" in said
     out = farm.run(f"""
 from scythe_runtime import open_run
+{TELL}
 run = open_run("{going.run_id}")
-result = run.resume().result()
-print(result.succeeded, result.failed, result.pending, run.check().ok)
+tell(run, run.resume().result())
 """)
     assert out.strip() == WHOLE
 
@@ -187,3 +205,46 @@ print(ref.result().succeeded, run.check().ok)
         within_s=150,
     )
     assert out.strip() == "40 True"
+
+
+def test_a_spec_that_kills_its_process(new_farm: Callable[..., Farm]) -> None:
+    """Of a batch one spec kills its process: it is named, and the others have their results."""
+    farm = new_farm()
+    farm.worker()
+    going = Going(farm, GO.replace('"raise"', '"kill"'))
+    assert going.end() == WHOLE
+    with reading(farm):
+        errors = open_run(going.run_id).errors()
+    assert errors["sort_index"].tolist() == [33]
+    assert errors["error_type"].tolist() == ["SlotDied"]
+
+
+def test_no_worker_with_the_wanted_label(new_farm: Callable[..., Farm], tmp_path: Path) -> None:
+    """While no worker has the label that the experiment asks for, waiting says which; then the run ends."""
+    farm = new_farm()
+    farm.worker()
+    code = GO.replace("runnable=add", "runnable=picky").replace('"raise" if k == 33 else ', "")
+    said = tmp_path / "said"
+    with said.open("w") as err:
+        waiting = farm.python(code, err=err)
+        poll(lambda: "has_gpu=yes" in said.read_text(), within_s=60, what="it says which label")
+        assert "SCYTHE_WORKER_HAS_GPU=true" in said.read_text()
+        farm.worker(SCYTHE_WORKER_HAS_GPU="true")
+        out, _ = waiting.communicate(timeout=100)
+    assert out.splitlines()[-1] == f"{N} 0 0 True True"
+
+
+def test_two_runs_at_once_lose_a_worker(new_farm: Callable[..., Farm]) -> None:
+    """Two runs share two workers, of which one is killed: both end by themselves, each with its own values."""
+    farm = new_farm()
+    farm.worker()
+    doomed = farm.worker(SCYTHE_WORKER_DOES_FAN="false")
+    other = GO.replace("a=1,", "a=1000,")
+    goings = [Going(farm), Going(farm, other)]
+    for going in goings:
+        going.at(2)
+    doomed.stop(signal.SIGKILL)
+    assert [going.end() for going in goings] == [WHOLE, WHOLE]
+    with reading(farm):
+        lowest = [min(open_run(going.run_id).table()["total"]) for going in goings]
+    assert lowest == [1.0, 1000.0]
