@@ -203,5 +203,6 @@ class LocalDriver:
     def interrupt(self) -> str:
         """Cancel the run, wait a while for its tables, and return how to go on."""
         self.cancel()
-        self.wait(_END_S)
+        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: without the tables
+            self.wait(_END_S)
         return f"interrupted. Go on with: scythe resume {self._root.address.run_id}"

@@ -266,6 +266,21 @@ def write_report(input_spec: Load, tempdir: Path) -> Report:
     return Report(report=path)
 
 
+class Station(ExperimentInputSpec):
+    """A spec with an input file."""
+
+    k: int
+    data: FileReference
+
+
+@ExperimentRegistry.Register(retries=0)
+def read_station(input_spec: Station, tempdir: Path) -> Report:
+    """Write a file of what the input file holds."""
+    path = tempdir / "report.txt"
+    path.write_text(f"{Path(str(input_spec.data)).read_text()} {input_spec.k}")
+    return Report(report=path)
+
+
 FATES: dict[str, Any] = {
     "fork-and-return": fork_and_return,
     "fork-and-raise": fork_and_raise,

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fault_field import Field
-from fault_tasks import load_in_folder, reuse, write_report
+from fault_tasks import Station, load_in_folder, read_station, reuse, write_report
 
-from scythe_runtime import open_run
+from scythe_runtime import BaseExperiment, open_run
 from scythe_runtime.errors import RunDamagedError, ScytheError
 from scythe_runtime.experiments import ExperimentRun
 from scythe_runtime.layout import RunLayout
@@ -145,6 +145,24 @@ def test_a_folder_under_another_name_is_refused(field: Field) -> None:
     next(copy.rglob("0001-main/*.arrow")).unlink()
     with pytest.raises(RunDamagedError, match=f"holds another run, {run.experiment_id}"):
         open_run(copy.relative_to("runs").as_posix()).resume()
+
+
+def test_files_that_are_missing_are_named(field: Field) -> None:
+    """An input file or an output file that somebody deleted: check names it."""
+    Path("north.txt").write_text("north")
+    specs = [Station(k=k, data=Path("north.txt")) for k in range(100)]
+    run, ref = BaseExperiment(runnable=read_station, run_name="field").allocate(specs)
+    ref.result()
+    assert run.check().ok
+    next(folder_of(run).rglob("artifacts/data/*")).unlink()
+    (problem,) = run.check().problems
+    assert problem.startswith("input file file://")
+    assert problem.endswith("north.txt of data is missing")
+    Path(run.table()["report"][42].removeprefix("file://")).unlink()
+    assert any(
+        "results/report: the files of 1 specs are missing (first: 42)" in problem
+        for problem in run.check().problems
+    )
 
 
 def test_files_that_were_moved_are_said_to_be(

@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from fault_field import Field, assert_same_tables, is_gone, until
@@ -50,6 +52,35 @@ def test_resume_after_the_leading_process_was_stopped(field: Field, how: signal.
     undisturbed, ref = field.start(fates)
     ref.result()
     assert_same_tables(run, undisturbed)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_on_the_command_line_says_how_to_go_on(
+    field: Field, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Ctrl-C, also an impatient second one: exit code 130 and the command that goes on; no slot is left."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    stop(field, field.start_elsewhere({MIDDLE: "wait-once"}, batch_size=BATCH), signal.SIGKILL)
+    (field.folder / "reached").unlink()
+    resume = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    resume += "import sys; sys.argv = ['scythe', 'resume', 'field']\n"
+    resume += "from scythe_runtime.cli import main; main()"
+    command = [sys.executable, "-c", resume]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    field.middle()
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    run = open_run("field")
+    assert f"Go on with: scythe resume {run.experiment_id}" in said
+    until(lambda: all(map(is_gone, field.processes())))
+    assert run.ledger().num_done < field.n
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    field.assert_whole(run)
 
 
 def test_a_leading_process_that_was_stopped_for_a_while_goes_on(field: Field) -> None:
