@@ -170,6 +170,7 @@ def allocate_run(
             described=described,
             options=options,
         )
+        del table, found  # what is written need not be held during the run
         if isinstance(specs, ExperimentInputSpec):
             record = specs.model_dump(mode="json", exclude={"storage_settings"})
             store.put(layout.workflow_spec, dump_yaml({**record, "experiment_id": layout.run_id}))

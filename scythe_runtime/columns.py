@@ -38,7 +38,7 @@ _EPOCH_NAIVE = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - naive values are counte
 _EPOCH_UTC = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _INT32_MAX = 2**31 - 1
-_AT_ONCE: Final = 2048
+_AT_ONCE: Final = 512
 
 _ARROW: Final[Mapping[str, pa.DataType]] = {
     "float": pa.float64(),
@@ -272,28 +272,36 @@ def models_to_table(models: Sequence[BaseModel], columns: Sequence[Column]) -> p
     names = [column.name for column in columns]
     # of one name, itemgetter returns no tuple
     pick = itemgetter(*names) if len(names) > 1 else lambda data: tuple(data[n] for n in names)
-    values: list[list[Any]] = [[] for _ in columns]
-    extras: list[Any] = []
+    made: list[list[tuple[pa.Array, Kind]]] = [[] for _ in columns]
+    any_extras = False
     # few models at a time: each is looked at while it is in the processor's cache
     for start in range(0, len(models), _AT_ONCE):
         some = models[start : start + _AT_ONCE]
-        for kept, more in zip(
-            values, zip(*[pick(m.__dict__) for m in some], strict=True), strict=True
-        ):
-            kept.extend(more)
-        extras.extend([m.__pydantic_extra__ for m in some])
-    arrays: list[pa.Array] = []
+        values = zip(*[pick(m.__dict__) for m in some], strict=True)
+        for chunks, column, own in zip(made, columns, values, strict=True):
+            chunks.append(encode(own, column.kind))
+        any_extras = any_extras or any(m.__pydantic_extra__ for m in some)
+    arrays: list[pa.Array | pa.ChunkedArray] = []
     fields: list[pa.Field] = []
-    for column, own in zip(columns, values, strict=True):
-        made, kind = encode(own, column.kind)
-        arrays.append(made)
-        fields.append(field_of(column.name, made.type, kind))
-    if any(extras):
+
+    def add(name: str, values: Sequence[Any], kind: Kind) -> None:
+        array_, stored = encode(values, kind)
+        arrays.append(array_)
+        fields.append(field_of(name, array_.type, stored))
+
+    for column, chunks in zip(columns, made, strict=True):
+        types = {array_.type for array_, _ in chunks}
+        if len(types) == 1 and {kind for _, kind in chunks} == {column.kind}:
+            arrays.append(pa.chunked_array([array_ for array_, _ in chunks]))
+            fields.append(field_of(column.name, arrays[-1].type, column.kind))
+        else:  # no model, or one chunk's values do not fit what the others' are stored as
+            add(column.name, [m.__dict__[column.name] for m in models], column.kind)
+        chunks.clear()
+    if any_extras:
+        extras = [m.__pydantic_extra__ for m in models]
         for name in dict.fromkeys(key for extra in extras if extra for key in extra):
             loose = [extra.get(name) if extra else None for extra in extras]
-            made, kind = encode(loose, guess_kind(loose))
-            arrays.append(made)
-            fields.append(field_of(name, made.type, kind))
+            add(name, loose, guess_kind(loose))
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 

@@ -107,6 +107,11 @@ class Outcomes:
 
     Attributes:
         columns: The outputs that are stored.
+        rows: Of the batch, as far as they have been read: those without a value yet are to come.
+        attempts: How often each row was tried.
+        seconds: How long it took.
+        run_ids: The rows' own ids, as many as `rows`.
+        frames: The rows' frames by name.
     """
 
     columns: Sequence[Column]
@@ -115,6 +120,7 @@ class Outcomes:
     seconds: list[float] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
     values: list[tuple[Any, ...]] = field(default_factory=list)
+    frames: dict[str, list[pa.Table]] = field(default_factory=dict)
     failures: dict[int, Failure] = field(default_factory=dict)
     features: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     extras: dict[int, Mapping[str, Any]] = field(default_factory=dict)

@@ -39,7 +39,9 @@ MAIN_PLAN: Final = "0001-main"
 """Of the root; a node's path follows."""
 
 _OVERHEAD_S: Final = 5e-6
-_LARGEST_BATCH: Final = 50_000
+_COLD_S: Final = 5e-5
+"""How much longer the first spec of a batch takes, as all of a canary's are."""
+_LARGEST_BATCH: Final = 20_000
 _BATCHES_A_SLOT: Final = 4
 
 Mode = Literal["start", "resume", "retry"]
@@ -359,7 +361,7 @@ class Root:
         """
         sample = [part for part in ledger.parts if part.name.succeeded][:CANARY_SIZE]
         seconds = [s for part in sample for s in self._column(part, "seconds")[:CANARY_SIZE]]
-        each = (statistics.median(seconds) if seconds else 0.0) + _OVERHEAD_S
+        each = max(statistics.median(seconds or [0.0]) - _COLD_S, 0.0) + _OVERHEAD_S
         given = self._manifest.batch_size
         if isinstance(given, int):
             size = given
@@ -430,7 +432,7 @@ def canary_rows(specs: SpecsReader) -> list[int]:
     numeric = [
         f.name for f in specs.schema if kind_in(f) in {"float", "int"} and f.name != "sort_index"
     ]
-    for start, group in specs.groups(numeric):
+    for start, group in specs.windows(numeric):
         for name in numeric:
             values = _numbers(group.column(name))
             if values is None or not len(values):

@@ -16,8 +16,11 @@ from scythe_runtime.errors import NotFoundError, StoreUnavailableError
 from scythe_runtime.layout import RunLayout
 from scythe_runtime.store import Store
 
-ROW_GROUP: Final = 64 * 1024
-"""Rows of a row group: what a slot reads at once, and what gather writes at once."""
+ROW_GROUP: Final = 16 * 1024
+"""Rows of a row group: what a slot reads at once."""
+
+_WINDOW: Final = 4
+"""Row groups of a window: what gather reads and writes at once."""
 
 
 def write_specs(
@@ -106,10 +109,12 @@ class SpecsReader:
         pieces = [piece for part in rows for piece in self._pieces(part)]
         return pa.concat_tables(pieces) if pieces else self.schema.empty_table()
 
-    def groups(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
-        """Yield each row group with the number of its first row; of some columns only, if named."""
-        for i in range(len(self._starts) - 1):
-            yield int(self._starts[i]), self._file.read_row_group(i, columns=columns)
+    def windows(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """Yield a few row groups at a time, with the number of their first row; of some columns only, if named."""
+        groups = range(len(self._starts) - 1)
+        for i in groups[::_WINDOW]:
+            some = list(groups[i : i + _WINDOW])
+            yield int(self._starts[i]), self._file.read_row_groups(some, columns=columns)
 
     def _pieces(self, rows: range) -> Iterator[pa.Table]:
         at = 0

@@ -26,7 +26,6 @@ from scythe_runtime.outcomes import Failure, Outcomes
 from scythe_runtime.workflows import WorkflowExperiment, WorkflowFailed
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from hatchet_sdk import DurableContext, Hatchet
     from hatchet_sdk.labels import DesiredWorkerLabel
     from hatchet_sdk.workflow_run import WorkflowRunRef
@@ -75,18 +74,10 @@ class RowsRunner(BatchRunner):
     def rows(self, batch: Batch) -> list[Row]:
         """Return the specs of a batch, as allocation knows them to be right."""
         return [
-            Row(row, run_id, self._spec(run_id, values))
-            for row, run_id, values in self._values(batch)
+            Row(row, run_id, _spec(run_id, make, record))
+            for rows, run_ids, make, records in self._chunks(batch)
+            for row, run_id, record in zip(rows, run_ids, records, strict=True)
         ]
-
-    def _spec(self, run_id: str, values: dict[str, Any]) -> ExperimentInputSpec | Failure:
-        try:
-            spec: ExperimentInputSpec = self._validate(values)
-        except Exception as error:  # noqa: BLE001 - a validator of the user's; it costs this spec only
-            return Failure.of(error)
-        spec.__dict__.update(self._shared)
-        spec.__dict__["workflow_run_id"] = run_id
-        return spec
 
     def commit(self, batch: Batch, rows: Sequence[Row], answers: Sequence[Answer]) -> BatchReport:
         """Commit a batch, with one outcome a row, and return its counts.
@@ -95,7 +86,6 @@ class RowsRunner(BatchRunner):
             StoreError: The store failed; nothing is committed.
         """
         outcomes = Outcomes(self._outputs)
-        frames: dict[str, list[pa.Table]] = {}
         for row, answer in zip(rows, answers, strict=True):
             if isinstance(answer.value, Failure) or isinstance(row.spec, Failure):
                 outcomes.add_failure(cast("Failure", answer.value))
@@ -108,18 +98,29 @@ class RowsRunner(BatchRunner):
                     outcomes.add_failure(Failure.of(error))
                 else:
                     outcomes.add_result(data, features, extra)
-                    for name, table in tables.items():
-                        frames.setdefault(name, []).append(table)
+                    for name, table in (tables or {}).items():
+                        outcomes.frames.setdefault(name, []).append(table)
             outcomes.add_row(row.number, row.run_id, 1, answer.seconds)
         if self._specs.num_rows == 1 and not isinstance(answers[0].value, Failure):
             self._store.put(self._layout.workflow_output, json.dumps(answers[0].value).encode())
-        self._commit(batch, outcomes, frames)
+        self._commit(batch, outcomes)
         return BatchReport(
             succeeded=len(outcomes.rows) - outcomes.failed,
             failed=outcomes.failed,
             seconds=max(outcomes.seconds),
             user_seconds=sum(outcomes.seconds),
         )
+
+
+def _spec(
+    run_id: str, make: Callable[[tuple[Any, ...]], ExperimentInputSpec], record: tuple[Any, ...]
+) -> ExperimentInputSpec | Failure:
+    try:
+        spec = make(record)
+    except Exception as error:  # noqa: BLE001 - a validator of the user's; it costs this spec only
+        return Failure.of(error)
+    spec.__dict__["workflow_run_id"] = run_id
+    return spec
 
 
 def rows_handler(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from scythe_runtime import ExperimentInputSpec
-from scythe_runtime.bulk import validated_columns
+from scythe_runtime.bulk import PlainModels, validated_columns
 from scythe_runtime.columns import columns_of, models_to_table
 from scythe_runtime.files import FileReference
 from scythe_runtime.table import NOT_STORED
@@ -158,3 +158,81 @@ def test_models_that_look_at_the_whole_are_left_to_rows(model: type[ExperimentIn
     """Where validation of one field may depend on another, columns are not taken."""
     frame = pa.table({"low": [1.0], "high": [0.0]})
     assert validated_columns(frame, model, columns_of(model, without=NOT_STORED)) is None
+
+
+class Simple(ExperimentInputSpec, str_strip_whitespace=True):
+    """Plain values only."""
+
+    number: float = Field(ge=0)
+    whole: int | None = None
+    flag: bool = False
+    text: str = Field(default="x", max_length=3, alias="label")
+
+
+NAMES = ["experiment_id", "sort_index", "number", "whole", "flag", "text"]
+SHARED = {"root_workflow_run_id": "root", "storage_settings": None}
+
+
+def test_plain_specs_are_as_validated_ones() -> None:
+    """A spec made of columns equals the one that validating its row makes, in all that pydantic keeps of it."""
+    maker = PlainModels.of(Simple, NAMES, SHARED)
+    assert maker is not None
+    columns = maker.validated([["e", "e"], [0, 1], [1, 0.5], [None, 3], [True, False], [" a", "b"]])
+    assert columns is not None
+    keys = ["label" if name == "text" else name for name in NAMES]
+    rows = [("e", 0, 1, None, True, " a"), ("e", 1, 0.5, 3, False, "b")]
+    for record, row in zip(zip(*columns, strict=True), rows, strict=True):
+        found = maker.make(record)
+        expected = Simple.model_validate({**dict(zip(keys, row, strict=True)), **SHARED})
+        assert found == expected
+        assert list(found.__dict__) == list(expected.__dict__)
+        assert found.model_dump_json() == expected.model_dump_json()
+        assert found.model_fields_set == expected.model_fields_set - set(SHARED)
+        assert type(found.number) is float
+        assert found.text == row[-1].strip()
+        assert found.model_copy(update={"number": 2.0}).number == 2.0
+        found.other = 1  # type: ignore[attr-defined]
+        assert maker.make(record) == expected
+        assert maker.make(record).model_fields_set == expected.model_fields_set - set(SHARED)
+
+
+def test_plain_specs_are_refused_as_validated_ones() -> None:
+    """Columns with one value that is not valid are left to the validation that names its row."""
+    maker = PlainModels.of(Simple, NAMES, SHARED)
+    assert maker is not None
+    assert maker.validated([["e"], [0], [-1.0], [None], [True], ["a"]]) is None
+    assert maker.validated([["e"], [0], [1.0], [None], [True], ["long"]]) is None
+
+
+class Checked(Simple):
+    """A class with a validator of the whole."""
+
+    @model_validator(mode="after")
+    def _look(self) -> "Checked":
+        return self
+
+
+class Counted(Simple):
+    """A class with code of its own for each new spec."""
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Do nothing."""
+
+
+class Stripped(Simple):
+    """A field with code of its own."""
+
+    text: Annotated[str, AfterValidator(str.strip)] = "x"
+
+
+@pytest.mark.parametrize("model", [Mixed, Checked, Counted, Stripped])
+def test_specs_with_code_of_their_own_are_validated(model: type[ExperimentInputSpec]) -> None:
+    """Where a user's code, or a value that is not plain, takes part in making a spec, each is validated."""
+    names = [n for n in model.model_fields if n not in {*SHARED, "workflow_run_id"}]
+    assert PlainModels.of(model, names, SHARED) is None
+
+
+def test_specs_with_fewer_or_other_columns_are_validated() -> None:
+    """A field that specs.pq lacks, or a column that is no field, takes validating: defaults, extra fields."""
+    assert PlainModels.of(Simple, NAMES[:-1], SHARED) is None
+    assert PlainModels.of(Simple, [*NAMES, "undeclared"], SHARED) is None
