@@ -160,6 +160,12 @@ class _Reader:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             message = " ".join(filter(None, [error.context, error.problem]))
+            if (
+                "<document start>" in message
+            ):  # the parser's way to say that something follows the end
+                message = (
+                    "the definition ended before this line; is it indented less than those above?"
+                )
             where = _position(mark) if mark else here
             raise self._stop_at(where, "yaml-syntax", " ".join(message.split())) from None
         except YAMLError as error:

@@ -25,7 +25,7 @@ from scythe_runtime.runnable import SerializableRunnable, UnregisteredExperiment
 from scythe_runtime.scatter_gather import RecursionMap
 from scythe_runtime.settings import ScytheStorageSettings
 from scythe_runtime.utils.s3 import upload_input_artifacts
-from scythe_runtime.versions import SemVer, VersioningStrategy
+from scythe_runtime.versions import SemVer, VersioningStrategy, wanted_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -286,7 +286,7 @@ class BaseExperiment(SerializableRunnable[TInput, TOutput]):
             store=self.store,
             engine=engine_from_settings(),
             options=Options(
-                version=version,
+                version=wanted_version(version) if isinstance(version, str) else version,
                 overwrite_sort_index=overwrite_sort_index,
                 overwrite_experiment_id=overwrite_experiment_id,
                 recursion_map=recursion_map,

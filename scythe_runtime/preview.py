@@ -1,6 +1,8 @@
 """Tables as plain text: the first rows, upright where they fit, else a line a column."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,7 +19,8 @@ def first_rows(
     Args:
         table: Any.
         rows: How many to show.
-        width: Characters a line; a wider table is shown with a line for each column.
+        width: Characters a line; a wider table is shown with a line for each column, and as many of the
+            rows as fit, at least one.
         labels: What the rows are called; by default they are numbered.
     """
     head = table.slice(0, rows)
@@ -26,12 +29,21 @@ def first_rows(
     widths = [max(map(len, line)) for line in lines]
     if sum(widths) + 2 * len(widths) - 2 <= width:
         lines = [list(line) for line in zip(*lines, strict=True)]
-    else:
-        widths = [max(map(len, line)) for line in zip(*lines, strict=True)]
+        return _aligned(lines, widths)
+    widths = [max(map(len, line)) for line in zip(*lines, strict=True)]
+    ends = list(accumulate(size + 2 for size in widths))
+    fitting = max(2, bisect_right(ends, width + 2))
+    shown = _aligned([line[:fitting] for line in lines], widths)
+    if fitting >= len(widths):
+        return shown
+    return f"{shown}\n({fitting - 1} of {head.num_rows} rows fit into {width} characters)"
+
+
+def _aligned(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
     return "\n".join(
         "  ".join(
             [first.ljust(widths[0])]
-            + [cell.rjust(size) for cell, size in zip(rest, widths[1:], strict=True)]
+            + [cell.rjust(size) for cell, size in zip(rest, widths[1:], strict=False)]
         )
         for first, *rest in lines
     )

@@ -52,10 +52,7 @@ def open_project(start: Path | None = None) -> Project:
             "Go into one, or make one: scythe-gen new my-experiment --example room"
         )
         raise UsageError(message)
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    for module in modules:
-        _import(module)
+    import_modules(root)
     experiments = [
         e for e in ExperimentRegistry.experiments() if any(e.fn.__module__ == m for m in modules)
     ]
@@ -68,6 +65,20 @@ def open_project(start: Path | None = None) -> Project:
     sampler = _import(f"{package}.sampler")
     name = str(table["tool"]["scythe"].get("name", package))
     return Project(root, name, experiments[0], sampler.sample)
+
+
+def import_modules(start: Path | None = None) -> None:
+    """Import the modules of the repository around a folder; outside of one there are none.
+
+    Raises:
+        UsageError: One does not load.
+    """
+    root = repo_root(start)
+    modules = experiment_modules(root)
+    if modules and str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    for module in modules:
+        _import(module)
 
 
 def _import(module: str) -> ModuleType:

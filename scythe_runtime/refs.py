@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from scythe_runtime.results import ErrorGroup
 
 _GROUPS_SHOWN: Final = 5
+_ADVICE: Final = re.compile(r"For further information visit \S+")
+"""What pydantic ends its messages with."""
 
 T = TypeVar("T")
 
@@ -105,10 +108,10 @@ def describe_failures(groups: "Sequence[ErrorGroup]") -> str:
     total = sum(group.count for group in groups)
     lines = [f"{total:,} {'spec' if total == 1 else 'specs'} failed:"]
     for group in groups[:_GROUPS_SHOWN]:
-        first = group.message.strip().splitlines() or [""]
+        message = " ".join(_ADVICE.sub("", group.message).split())
         where = f" at {group.where}" if group.where else ""
         lines.append(
-            f"  {group.count:,} x {group.error_type}{where}: {first[0][:200]} (for instance row {group.row})"
+            f"  {group.count:,} x {group.error_type}{where}: {message[:200]} (for instance row {group.row})"
         )
     if len(groups) > _GROUPS_SHOWN:
         lines.append(f"  and {len(groups) - _GROUPS_SHOWN} more kinds")

@@ -5,6 +5,8 @@ import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import ValidationError
+
 from scythe_runtime.errors import ExperimentRunNotFoundError, NotFoundError
 from scythe_runtime.experiments import RUN_FOLDER, BaseExperiment, ExperimentRun
 from scythe_runtime.layout import RunLayout
@@ -61,11 +63,14 @@ def open_run(
     if not name:
         raise ExperimentRunNotFoundError("''", None, "")
     version_text, _, stamp = rest.partition("/")
-    base: BaseExperiment[Any, Any] = BaseExperiment(
-        runnable=UnregisteredExperiment(name=name),
-        run_name=name,
-        storage_settings=settings,
-    )
+    try:
+        base: BaseExperiment[Any, Any] = BaseExperiment(
+            runnable=UnregisteredExperiment(name=name),
+            run_name=name,
+            storage_settings=settings,
+        )
+    except ValidationError:  # no run has such a name
+        raise ExperimentRunNotFoundError(name, None, rest) from None
     runs: list[ExperimentRun[Any, Any]] = [
         r
         for v in base.list_versions()
@@ -119,7 +124,7 @@ def _find(manifest: ExperimentRunManifest) -> Any:
                 sys.path.insert(0, str(root))
             try:
                 importlib.import_module(module)
-            except ImportError:  # the results can be read without the code
+            except Exception:  # noqa: BLE001, S112 - results can be read without the code, or with a broken one
                 continue
         try:
             return ExperimentRegistry.get_runnable(manifest.experiment_name)

@@ -2,7 +2,7 @@
 
 import re
 from functools import total_ordering
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, Field
 
@@ -60,6 +60,20 @@ class SemVer(BaseModel, frozen=True):
 
 
 FIRST_VERSION: Final = SemVer(major=1)
+
+
+def wanted_version(text: str) -> "SemVer | VersioningStrategy":
+    """Return what a text asks for: a strategy, or a version.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if text in STRATEGIES:
+        return cast("VersioningStrategy", text)
+    try:
+        return SemVer.FromString(text)
+    except ValueError as error:
+        raise UsageError(f"version: {error} Or one of {', '.join(STRATEGIES)}.") from None
 
 
 def next_version(strategy: VersioningStrategy, latest: SemVer | None) -> SemVer:

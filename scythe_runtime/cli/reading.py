@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,7 +46,7 @@ def runs(
             else ["?"] * 3
         )
         took = seconds_text(manifest.seconds) if manifest.seconds is not None else ""
-        early = manifest.cause and manifest.cause.partition("\n")[0][:40]
+        early = manifest.cause and shorten(manifest.cause, 50, placeholder=" ...")
         state = f"{manifest.state} ({early})" if early else manifest.state
         table.add_row(run_id, state, *numbers, took)
     Console(width=None if sys.stdout.isatty() else 200).print(table)

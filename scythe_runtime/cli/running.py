@@ -12,7 +12,6 @@ from scythe_runtime.errors import UsageError
 if TYPE_CHECKING:
     from scythe_runtime.experiments import ExperimentRun
     from scythe_runtime.refs import BatchRef
-    from scythe_runtime.versions import SemVer, VersioningStrategy
 
 
 def run(
@@ -41,8 +40,9 @@ def run(
     from scythe_runtime.experiments import BaseExperiment
     from scythe_runtime.project import open_project
     from scythe_runtime.settings import repo_root
+    from scythe_runtime.versions import wanted_version
 
-    wanted, budget = _version(version), _budget(max_failures)
+    wanted, budget = wanted_version(version), _budget(max_failures)
     check_derived(repo_root())
     project = open_project()
     design = project.sample(n, seed)
@@ -70,8 +70,10 @@ def resume(run: Run) -> None:
 
     For instance, after Ctrl-C: scythe resume office
     """
+    from scythe_runtime.project import import_modules
     from scythe_runtime.runs import open_run
 
+    import_modules()  # what is wrong with the code is told as such
     found = open_run(run)
     print(f"run {found.experiment_id}")
     _follow(found, found.resume())
@@ -82,22 +84,13 @@ def retry(run: Run) -> None:
 
     For instance, after mending the task: scythe retry office
     """
+    from scythe_runtime.project import import_modules
     from scythe_runtime.runs import open_run
 
+    import_modules()
     found = open_run(run)
     print(f"run {found.experiment_id}")
     _follow(found, found.retry_failed())
-
-
-def _version(text: str) -> "SemVer | VersioningStrategy":
-    from scythe_runtime.versions import STRATEGIES, SemVer
-
-    if text in STRATEGIES:
-        return cast("VersioningStrategy", text)
-    try:
-        return SemVer.FromString(text)
-    except ValueError as error:
-        raise UsageError(f"--version: {error} Or one of {', '.join(STRATEGIES)}.") from None
 
 
 def _budget(text: str | None) -> float | int | None:
@@ -122,7 +115,9 @@ def _follow(experiment_run: "ExperimentRun[Any, Any]", ref: "BatchRef") -> None:
     if result.succeeded:
         print(preview(experiment_run))
     run_id = experiment_run.experiment_id
-    print(f"\nTake the tables:  scythe results {run_id} --to results")
+    print()
+    if result.succeeded:
+        print(f"Take the tables:  scythe results {run_id} --to results")
     if result.failed:
         print(f"See failures:     scythe errors {run_id}")
         print(f"Run them again:   scythe retry {run_id}")

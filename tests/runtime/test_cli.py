@@ -91,8 +91,11 @@ def test_one_sample_runs_here(
         SAMPLER.replace("list(range(n))", "list(range(3, n + 3))")
     )
     monkeypatch.delitem(sys.modules, "clilab.sampler")
-    with pytest.raises(ArithmeticError, match="k ends in 3"):
-        scythe(monkeypatch, "run", "-n", "1")
+    assert scythe(monkeypatch, "run", "-n", "1") == 1
+    err = capsys.readouterr().err
+    assert "ArithmeticError: k ends in 3" in err
+    assert err.count('File "') == 1, "the line that raises, and not how we came there"
+    assert 'task.py", line' in err
 
 
 BROKEN = """
@@ -206,6 +209,24 @@ def test_from_run_to_retry(
     out = capsys.readouterr().out
     assert "0.5" in out
     assert "scalars: file://" in out
+
+
+def test_results_are_read_beside_broken_code(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A task that does not load hinders no reading; what would run it says what is wrong with it."""
+    assert scythe(monkeypatch, "run", "-n", "5") == 1
+    (repository / "clilab" / "task.py").write_text("retrun 3\n")
+    monkeypatch.delitem(sys.modules, "clilab.task")
+    monkeypatch.setattr(ExperimentRegistry, "_experiments", {})
+    assert scythe(monkeypatch, "results", "clilab") == 0
+    assert scythe(monkeypatch, "errors", "clilab") == 1
+    capsys.readouterr()
+    for arguments in (["retry", "clilab"], ["resume", "clilab"], ["replay", "clilab", "3"]):
+        assert scythe(monkeypatch, *arguments) == 2
+        err = capsys.readouterr().err
+        assert "clilab.task cannot be imported" in err
+        assert "SyntaxError" in err
 
 
 def test_two_runs_never_share_a_folder(
@@ -330,6 +351,8 @@ def test_versions_follow_what_changed(
     ("arguments", "message"),
     [
         (["results", "nothing"], "Experiment run nothing not found"),
+        (["results", "a:b"], "Experiment run a:b not found"),
+        (["results", "/"], "not found"),
         (["run", "--version", "sideways"], "'sideways' is not a version"),
         (["run", "--max-failures", "many"], "write a count (20) or a share (5%)"),
     ],

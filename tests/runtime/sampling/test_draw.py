@@ -364,6 +364,10 @@ def test_preview_fits_the_line() -> None:
     wide = preview(draw(variables, Sampling(n=3))).splitlines()
     assert wide[1].split() == ["input_0", "true", "true", "true"]
     assert max(map(len, wide)) <= 100
+    many = preview(draw(variables, Sampling(n=90)), rows=80, width=60).splitlines()
+    assert max(map(len, many[:21])) <= 60
+    assert many[1].split() == ["input_0", *["true"] * 8]
+    assert many[21] == "(8 of 80 rows fit into 60 characters)"
 
 
 def test_drawing_imports_neither_pandas_nor_scipy_stats() -> None:
