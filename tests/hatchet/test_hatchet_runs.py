@@ -106,54 +106,6 @@ except SpecFailedError as error:
     assert out.split() == ["3.5", "True"]
 
 
-def test_a_spec_that_kills_its_process_is_named(shared_farm: Farm) -> None:
-    """Of 200 specs one kills its process: 199 results and one named failure, and the worker goes on."""
-    out = shared_farm.run(
-        go("""
-specs = [Sum(a=1, b=k, fate="kill" if k == 77 else "fine") for k in range(200)]
-run, ref = experiment.allocate(specs)
-result = ref.result()
-errors = run.errors()
-print(result.succeeded, result.failed, errors["sort_index"].tolist(), errors["error_message"][0][:17])
-""")
-    )
-    assert out.strip() == "199 1 [77] killed by SIGKILL"
-
-
-def test_a_tree_of_nodes(shared_farm: Farm) -> None:
-    """With a recursion map, nodes are tasks of their own, each with its plan; the result is whole."""
-    out = shared_farm.run(
-        go("""
-run, ref = experiment.allocate(
-    [Sum(a=1, b=k) for k in range(100)],
-    recursion_map=RecursionMap(factor=3, max_depth=2),
-)
-print(ref.result().succeeded, run.check().ok)
-print(sorted({p.plan.id for p in run.ledger().parts})[:3])
-print(run.table()["total"].tolist() == [1.0 + k for k in range(100)])
-""")
-    )
-    assert out.splitlines() == [
-        "100 True",
-        "['0000-canary', '0001-main.0.0', '0001-main.0.1']",
-        "True",
-    ]
-
-
-def test_too_many_failures_pause_a_run(shared_farm: Farm) -> None:
-    """Over max_failures the rest is cancelled and the run pauses; retry and resume complete what they can."""
-    out = shared_farm.run(
-        go("""
-specs = [Sum(a=1, b=k, seconds=0.1, fate="raise" if 5 < k < 290 else "fine") for k in range(300)]
-run, ref = experiment.allocate(specs, max_failures=20, batch_size=2)
-result = ref.result()
-print(result.state, result.failed > 20, result.pending > 20)
-print(not run.check().problems)
-""")
-    )
-    assert out.splitlines() == ["paused True True", "True"]
-
-
 def test_ctrl_c_leaves_the_run_going(shared_farm: Farm) -> None:
     """Ctrl-C ends the waiting only, and says how to come back; a script that never waits ends at once."""
     waiting = shared_farm.python(
@@ -203,18 +155,6 @@ print(*asyncio.run(main()))
 """)
     )
     assert out.split() == ["True", "20"]
-
-
-def test_two_runs_at_once(shared_farm: Farm) -> None:
-    """Two runs that share a worker each come out whole."""
-    code = go("""
-run, ref = experiment.allocate([Sum(a=1, b=k, seconds=0.01) for k in range(100)], version="bumpmajor")
-print(ref.result().succeeded, run.check().ok)
-""")
-    both = [shared_farm.python(code), shared_farm.python(code)]
-    for one in both:
-        out, err = one.communicate(timeout=60)
-        assert out.split() == ["100", "True"], err
 
 
 def test_tasks_tell_what_they_are(shared_farm: Farm) -> None:

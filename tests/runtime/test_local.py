@@ -22,7 +22,6 @@ from sample_tasks import (
     add,
     add_later,
     do_everything,
-    wait,
 )
 
 from scythe_runtime import BaseExperiment, SemVer, open_run
@@ -157,20 +156,6 @@ def test_each_fate_is_a_row_of_errors(capsys: pytest.CaptureFixture[str]) -> Non
     assert "scythe_runtime" not in errors.loc[7, "traceback"]
     assert run.table()["total"].tolist() == [1.0 + k for k in range(120) if k not in bad]
     assert run.check().ok
-
-
-def test_a_spec_that_overruns_its_time_is_named() -> None:
-    """execution_timeout is kept locally: the spec is stopped, the others have their results."""
-    specs = [Slow(seconds=60 if k == 5 else 0.001) for k in range(30)]
-    began = time.monotonic()
-    run, ref = BaseExperiment(runnable=wait).allocate(specs)
-    result = ref.result()
-    assert (result.succeeded, result.failed) == (29, 1)
-    errors = run.errors()
-    assert errors["sort_index"].tolist() == [5]
-    assert errors["error_type"].tolist() == ["TimedOut"]
-    assert "1 s" in errors["error_message"][0]
-    assert time.monotonic() - began < 20
 
 
 def test_async_functions_run() -> None:
