@@ -118,7 +118,7 @@ class Gather:
             # one window is written while the next one is read
             writer = stack.enter_context(ThreadPool(1))
             writing: AsyncResult[None] | None = None
-            for start, inputs in self._specs.windows():
+            for start, inputs in self._specs.groups():
                 window = slice(start, start + inputs.num_rows)
                 done = self._ledger.owner[window] >= 0
                 if not done.all():

@@ -57,7 +57,7 @@ def spec_of_run(
 
 
 def _row_of(specs: SpecsReader, sort_index: int) -> int | None:
-    for start, group in specs.windows(["sort_index"]):
+    for start, group in specs.groups(["sort_index"]):
         numbers = group.column("sort_index").to_pylist()
         if sort_index in numbers:
             return int(start + numbers.index(sort_index))

@@ -432,7 +432,7 @@ def canary_rows(specs: SpecsReader) -> list[int]:
     numeric = [
         f.name for f in specs.schema if kind_in(f) in {"float", "int"} and f.name != "sort_index"
     ]
-    for start, group in specs.windows(numeric):
+    for start, group in specs.groups(numeric):
         for name in numeric:
             values = _numbers(group.column(name))
             if values is None or not len(values):

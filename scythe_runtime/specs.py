@@ -109,7 +109,7 @@ class SpecsReader:
         pieces = [piece for part in rows for piece in self._pieces(part)]
         return pa.concat_tables(pieces) if pieces else self.schema.empty_table()
 
-    def windows(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
+    def groups(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
         """Yield a few row groups at a time, with the number of their first row; of some columns only, if named."""
         groups = range(len(self._starts) - 1)
         for i in groups[::_WINDOW]:
