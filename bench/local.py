@@ -80,14 +80,14 @@ def frame(n: int) -> Any:
 
 
 def _specs(n: int) -> list:
-    from work import Inputs, rows
+    from peer_work import Inputs, rows
 
     return [Inputs(**row) for row in rows(n)]
 
 
 def loop(n: int) -> dict:
     """A plain loop that keeps its models."""
-    from work import function, write
+    from peer_work import function, write
 
     specs = _specs(n)
     write(specs, [function(s) for s in specs], "all.pq")
@@ -97,7 +97,7 @@ def loop(n: int) -> dict:
 def joblib(n: int) -> dict:
     """Joblib with loky, as it comes."""
     from joblib import Parallel, delayed
-    from work import SLOTS, function, write
+    from peer_work import SLOTS, function, write
 
     specs = _specs(n)
     write(specs, Parallel(n_jobs=SLOTS)(delayed(function)(s) for s in specs), "all.pq")
@@ -108,7 +108,7 @@ def futures(n: int) -> dict:
     """concurrent.futures in chunks of 64."""
     from concurrent.futures import ProcessPoolExecutor
 
-    from work import SLOTS, function, write
+    from peer_work import SLOTS, function, write
 
     specs = _specs(n)
     with ProcessPoolExecutor(SLOTS) as pool:
@@ -117,7 +117,7 @@ def futures(n: int) -> dict:
 
 
 def _chunk(rows: list) -> list:
-    from work import Inputs, function
+    from peer_work import Inputs, function
 
     return [function(Inputs(**row)) for row in rows]
 
@@ -129,7 +129,7 @@ def _chunks(specs: list) -> list:
 def dask(n: int) -> dict:
     """dask.distributed in chunks of 256 dicts: one by one it takes ten times as long."""
     from distributed import Client, LocalCluster
-    from work import SLOTS, write
+    from peer_work import SLOTS, write
 
     specs = _specs(n)
     with (
@@ -144,7 +144,7 @@ def dask(n: int) -> dict:
 def ray(n: int) -> dict:
     """Ray in chunks of 256 dicts."""
     import ray as ray_
-    from work import SLOTS, write
+    from peer_work import SLOTS, write
 
     specs = _specs(n)
     ray_.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
@@ -154,7 +154,24 @@ def ray(n: int) -> dict:
     return {}
 
 
-WAYS = {f.__name__: f for f in (ours, ours_frame, loop, joblib, futures, dask, ray)}
+def parsl(n: int) -> dict:
+    """Parsl's HighThroughputExecutor in chunks of 256 dicts."""
+    import parsl as parsl_
+    from parsl.executors import HighThroughputExecutor
+    from peer_work import SLOTS, write
+
+    specs = _specs(n)
+    pool = HighThroughputExecutor(
+        max_workers_per_node=SLOTS, cores_per_worker=1e-6, encrypted=False
+    )
+    with parsl_.load(parsl_.Config(executors=[pool])):
+        app = parsl_.python_app(_chunk)
+        parts = [f.result() for f in [app(c) for c in _chunks(specs)]]
+    write(specs, [o for part in parts for o in part], "all.pq")
+    return {}
+
+
+WAYS = {f.__name__: f for f in (ours, ours_frame, loop, joblib, futures, dask, ray, parsl)}
 
 if __name__ == "__main__":
     print(json.dumps(WAYS[sys.argv[1]](int(sys.argv[2]))), flush=True)

@@ -9,7 +9,7 @@ from measure import Measured, head, median, run, verdict
 
 N = "10000"
 WAYS = ("ours", "joblib", "loop", "futures")
-SLOW = ("dask", "ray")
+SLOW = ("dask", "ray", "parsl")
 
 
 def main(repeats: int) -> int:

@@ -1,37 +1,11 @@
-"""The work that all are given: six typed inputs, four outputs, about a microsecond of arithmetic."""
+"""The same work as ours: specs, outputs and registered functions."""
 
-# ruff: noqa: PLC0415 - each way imports only what it uses: imports are a part of what is measured
-
-import os
-import signal
-import time
-from typing import Any
-
-from pydantic import BaseModel, Field
+from peer_work import SLOTS, rows, try_out
+from pydantic import Field
 
 from scythe_runtime import ExperimentInputSpec, ExperimentOutputSpec, ExperimentRegistry
 
-SLOTS = 2
-
-
-class Inputs(BaseModel):
-    """Six inputs."""
-
-    a: float = Field(ge=0, le=1)
-    b: float = Field(ge=0, le=1)
-    c: float = Field(ge=0, le=1)
-    d: float = Field(ge=0, le=1)
-    n: int = Field(ge=0)
-    kind: str
-
-
-class Outputs(BaseModel):
-    """Four outputs."""
-
-    w: float
-    x: float
-    y: float
-    z: float
+__all__ = ["SLOTS", "Lasted", "Out", "Spec", "Trial", "last", "last_long", "rows", "trivial"]
 
 
 class Spec(ExperimentInputSpec):
@@ -54,42 +28,11 @@ class Out(ExperimentOutputSpec):
     z: float
 
 
-def function(spec: Inputs) -> Outputs:
-    """Return the outputs, as a peer is given the task."""
-    return Outputs(w=spec.a + spec.b, x=spec.c * spec.d, y=spec.a - spec.d, z=float(spec.n % 7))
-
-
 @ExperimentRegistry.Register(retries=0)
 def trivial(input_spec: Spec) -> Out:
     """Return the outputs, as our task."""
     s = input_spec
     return Out(w=s.a + s.b, x=s.c * s.d, y=s.a - s.d, z=float(s.n % 7))
-
-
-def rows(n: int) -> list[dict[str, Any]]:
-    """Return n rows of inputs."""
-    kinds = ("office", "retail", "home")
-    return [
-        {
-            "a": i / n,
-            "b": (i * 7 % n) / n,
-            "c": (i * 13 % n) / n,
-            "d": (i * 31 % n) / n,
-            "n": i,
-            "kind": kinds[i % 3],
-        }
-        for i in range(n)
-    ]
-
-
-def write(specs: list[Any], outputs: list[Any], path: str) -> None:
-    """Write inputs and outputs side by side to one parquet file, as a peer's user does."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = {f: [getattr(s, f) for s in specs] for f in Inputs.model_fields}
-    columns |= {f: [getattr(o, f) for o in outputs] for f in Outputs.model_fields}
-    pq.write_table(pa.table(columns), path)
 
 
 class Trial(ExperimentInputSpec):
@@ -104,20 +47,6 @@ class Lasted(ExperimentOutputSpec):
     """Its number."""
 
     k: int
-
-
-def try_out(k: int, seconds: float, fate: str) -> int:
-    """Return k after that time, or do what was asked for."""
-    if fate == "raises":
-        raise ValueError("bad spec")
-    if fate == "is killed":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if fate == "exits":
-        os._exit(3)
-    if fate == "hangs":
-        time.sleep(600)
-    time.sleep(seconds)
-    return k
 
 
 @ExperimentRegistry.Register(retries=0, execution_timeout=1)
