@@ -68,7 +68,7 @@ class Case:
 
 
 TRIVIAL = [Case(n, tree=tree) for n in (1_000, 10_000, 100_000) for tree in (False, True)]
-ONE_BY_ONE = [Case(n, size="1", tree=tree) for n in (1_000, 4_000) for tree in (False, True)]
+ONE_BY_ONE = [Case(n, size="1", tree=tree) for n in (1_000, 3_000) for tree in (False, True)]
 SLEEPING = [Case(n, 0.02, tree=tree) for n in (1_000, 10_000, 100_000) for tree in (False, True)]
 
 
