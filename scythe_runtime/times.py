@@ -87,7 +87,9 @@ def describe_times(times: pa.Table, manifest: ExperimentRunManifest) -> Iterator
         yield f"  {name}: {spent[name][1]:,} specs, {seconds_text(spent[name][0])}"
     if len(busiest) > 2 * _SHOWN:
         yield f"  and {len(busiest) - 2 * _SHOWN} more slots"
-    if share >= _BUSY:
+    if manifest.finished is None:
+        yield "Batches that are at work count once they are committed."
+    elif share >= _BUSY:
         yield "The slots are busy: more workers, or more slots (SCYTHE_WORKER_SLOTS), make it faster."
     elif spent[busiest[0]][0] >= max(lasted_s / 2, _ALONE * seconds.sum() / slots):
         yield "One slot worked while others waited: smaller batches (batch_size=) spread the work."

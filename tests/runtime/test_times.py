@@ -85,3 +85,5 @@ def test_advice(case: str) -> None:
         update={"seconds": lasted_s, "slots": 2, "batch_size": batch_size}
     )
     assert advice in list(describe_times(times, manifest))[-1]
+    going = manifest.model_copy(update={"seconds": None, "finished": None, "slots": None})
+    assert "count once they are committed" in list(describe_times(times, going))[-1]
