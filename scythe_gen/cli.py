@@ -99,7 +99,11 @@ def new(
         raise typer.BadParameter(
             "say where: scythe-gen new office --schema io.yaml", param_hint="DIR"
         )
-    names = new_repository(folder, schema=schema, example=example, name=name)
+    try:
+        names = new_repository(folder, schema=schema, example=example, name=name)
+    except KeyboardInterrupt:
+        print("interrupted; nothing has been made", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     enter = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     print(f"made {names.name}. Install it:")
     print(f"  {enter}python -m venv .venv && . .venv/bin/activate && pip install -e .")

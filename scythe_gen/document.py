@@ -26,6 +26,13 @@ MAX_VALUES: Final = 300_000
 _INT64: Final = 2**63
 _CORE: Final = "tag:yaml.org,2002:"
 
+_PLAINLY: Final = {
+    "<document start>": "the definition ended before this line; is it indented less than those above?",
+    "<block end>": "this line does not line up with those above; is it indented too much or too little?",
+    "'\\t' that cannot start": "a tab; indent with spaces",
+}
+"""What the parser's words for the commonest slips mean."""
+
 Path_ = Sequence[str | int]
 _Marks = dict[str | int, tuple[Position, Position]]
 
@@ -160,12 +167,7 @@ class _Reader:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             message = " ".join(filter(None, [error.context, error.problem]))
-            if (
-                "<document start>" in message
-            ):  # the parser's way to say that something follows the end
-                message = (
-                    "the definition ended before this line; is it indented less than those above?"
-                )
+            message = next((said for cue, said in _PLAINLY.items() if cue in message), message)
             where = _position(mark) if mark else here
             raise self._stop_at(where, "yaml-syntax", " ".join(message.split())) from None
         except YAMLError as error:

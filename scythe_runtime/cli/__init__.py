@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Annotated, Any, Final
 
 import typer
@@ -27,8 +28,24 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help, as scythe-gen's
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command that says so when Ctrl-C ends it; typer would exit without a word."""
+
+    @wraps(command)
+    def told(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt as stop:
+            print(str(stop) or "interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+    return told
+
+
 for command in _COMMANDS:
-    app.command()(command)
+    app.command()(_interruptible(command))
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer's call
@@ -54,9 +71,6 @@ def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # in a pipe too, stderr's lines stand in their place
     try:
         app(standalone_mode=True)
-    except KeyboardInterrupt as stop:
-        print(str(stop) or "interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
     except (UsageError, BaseNotFoundError) as error:
         print(error, file=sys.stderr)
         sys.exit(MISTAKE)

@@ -229,6 +229,22 @@ def test_results_are_read_beside_broken_code(
         assert "SyntaxError" in err
 
 
+def test_ctrl_c_while_sampling_is_told(repository: Path) -> None:
+    """Before there is a run, Ctrl-C is one word and exit code 130."""
+    (repository / "clilab" / "sampler.py").write_text(
+        "import os, signal, time\ndef sample(n=None, seed=None):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "from scythe_runtime.cli import main; main()", "run", "-n", "30"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 def test_two_runs_never_share_a_folder(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
