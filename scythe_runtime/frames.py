@@ -47,9 +47,7 @@ def frame_tables(
             frame = pd.concat(
                 {(experiment_id, sort_index): frame}, names=["experiment_id", "sort_index"]
             )
-        table = pa.Table.from_pandas(
-            frame, preserve_index=True
-        )  # also what pandas stores as a range
+        table = _plain(frame)
         rows = np.full(table.num_rows, row, dtype=np.int64)
         tables[name] = table.append_column(ROW, pa.array(rows))
     return tables
@@ -109,13 +107,95 @@ def without_rows(
 
 
 def join_frames(tables: Sequence[pa.Table]) -> pa.Table:
-    """Return the rows of frames of one name; columns that only some of them have are null elsewhere."""
-    joined = pa.concat_tables(tables, promote_options="permissive")
-    return joined.replace_schema_metadata(_joined_metadata(tables, joined))
+    """Return the rows of frames of one name; columns that only some of them have are null elsewhere.
+
+    A column that has numbers of several kinds becomes one that holds them all; one whose values have no
+    type in common (numbers here, text there) becomes text: no spec's frame can cost another its own.
+    """
+    changed: set[str] = set()
+    try:
+        joined = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException:
+        common = _common_types(tables)
+        changed = set(common)
+        alike = [_cast(table, common) for table in tables]
+        joined = pa.concat_tables(alike, promote_options="permissive")
+    return joined.replace_schema_metadata(_joined_metadata(tables, joined, changed))
 
 
-def _joined_metadata(tables: Sequence[pa.Table], joined: pa.Table) -> dict[bytes, bytes]:
-    """Return metadata by which pandas finds the index; it must describe every column."""
+def _plain(frame: pd.DataFrame) -> pa.Table:
+    """Return a frame as a table of plain values, its index included, also where that is a range.
+
+    Each frame has categories of its own, which cannot be joined; periods and intervals are text, because
+    to all others than pandas they are numbers that mean nothing.
+    """
+    table = pa.Table.from_pandas(frame, preserve_index=True)
+    for i, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            values = table.column(i).cast(field.type.value_type)
+        elif isinstance(field.type, pa.BaseExtensionType):
+            objects = table.column(i).to_pandas().tolist()
+            gone = table.column(i).is_null().to_pylist()
+            texts = [None if none else str(v) for v, none in zip(objects, gone, strict=True)]
+            values = pa.chunked_array([pa.array(texts, pa.large_string())])
+        else:
+            continue
+        table = table.set_column(i, pa.field(field.name, values.type), values)
+    return table
+
+
+def _common_types(tables: Sequence[pa.Table]) -> dict[str, pa.DataType]:
+    """Return the type that a column shall have, by its name, for those whose types differ."""
+    found: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for field in table.schema:
+            if not pa.types.is_null(field.type):
+                found.setdefault(field.name, set()).add(field.type)
+    return {name: _common_type(types) for name, types in found.items() if len(types) > 1}
+
+
+def _common_type(types: set[pa.DataType]) -> pa.DataType:
+    if all(pa.types.is_boolean(t) or pa.types.is_integer(t) for t in types):
+        return pa.int64() if pa.uint64() not in types else pa.float64()
+    if all(pa.types.is_boolean(t) or pa.types.is_primitive(t) for t in types) and not any(
+        pa.types.is_temporal(t) for t in types
+    ):
+        return pa.float64()
+    schemas = [pa.schema([("x", t)]) for t in types]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
+    except pa.ArrowException:
+        return pa.large_string()
+
+
+def _cast(table: pa.Table, common: Mapping[str, pa.DataType]) -> pa.Table:
+    for name, wanted in common.items():
+        i = table.schema.get_field_index(name)
+        if i < 0 or table.schema.field(i).type == wanted:
+            continue
+        column = table.column(i)
+        column = _text(column) if wanted == pa.large_string() else column.cast(wanted, safe=False)
+        table = table.set_column(i, pa.field(name, column.type), column)
+    return table
+
+
+def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_nested(column.type):
+        return column.cast(pa.large_string())
+    texts = [None if v is None else str(v) for v in column.to_pylist()]
+    return pa.chunked_array([pa.array(texts, pa.large_string())])
+
+
+def _joined_metadata(
+    tables: Sequence[pa.Table], joined: pa.Table, changed: Collection[str]
+) -> dict[bytes, bytes]:
+    """Return metadata by which pandas finds the index; it must describe every column.
+
+    Args:
+        tables: What was joined.
+        joined: The result.
+        changed: Columns that have another type now than some table says.
+    """
     import json
 
     described: dict[str, Any] = {}
@@ -124,7 +204,10 @@ def _joined_metadata(tables: Sequence[pa.Table], joined: pa.Table) -> dict[bytes
         found = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
         metadata = metadata or found
         for column in found.get("columns", []):
-            described.setdefault(column["field_name"], column)
+            known = described.setdefault(column["field_name"], dict(column))
+            is_text = column["numpy_type"].startswith(("period[", "interval["))
+            if column["field_name"] in changed or is_text or column["pandas_type"] == "categorical":
+                known |= {"pandas_type": "object", "numpy_type": "object", "metadata": None}
     index = [i for i in metadata.get("index_columns", []) if isinstance(i, str)]
     metadata["index_columns"] = index
     metadata["columns"] = [described[n] for n in joined.column_names if n in described]

@@ -238,6 +238,28 @@ def reuse(input_spec: Load) -> Notes:
 
 
 @ExperimentRegistry.Register(retries=0)
+def differ(input_spec: Load) -> Answer:
+    """Return a frame whose columns have other types from row to row."""
+    import pandas as pd
+
+    k = input_spec.k
+    odd = k % 100 == 7
+    answer = Answer(square=square_of(k), text=f"k = {k}")
+    answer.dataframes["hours"] = pd.DataFrame(
+        {
+            "kind": pd.Categorical([f"kind {k}"]),
+            "mixed": [f"none in {k}" if odd else k],
+            "number": [0.5 if odd else 2**60],
+            "flag": [True if odd else 2],
+            "when": pd.period_range("2020", freq="M" if odd else "Y", periods=1),
+            "at": pd.to_datetime(["2020-01-01"]).tz_localize("UTC" if odd else None),
+            "many": [["a"] if odd else "b"],
+        }
+    )
+    return answer
+
+
+@ExperimentRegistry.Register(retries=0)
 def load_in_folder(input_spec: Load, tempdir: Path) -> Answer:
     """Work in the spec's own folder; some never come back from it, some only ask where they are."""
     Path.cwd()

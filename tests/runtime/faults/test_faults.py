@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from fault_field import Field, is_gone, until
-from fault_tasks import load_in_folder, load_in_time, reuse, write_report
+from fault_tasks import differ, load_in_folder, load_in_time, reuse, write_report
 
 BAD = 1234
 BATCH = 50
@@ -69,6 +69,24 @@ def test_outputs_that_are_written_again_keep_their_values(field: Field) -> None:
     assert [numbers[0] for numbers in table["numbers"]] == ks
     assert [about["k"] for about in table["about"]] == ks
     assert run.results.arrow("hours").column("load").to_pylist() == [k for k in ks for _ in "ab"]
+
+
+@pytest.mark.parametrize("batch_size", [1000, 70])
+def test_frames_that_differ_are_joined(field: Field, batch_size: int) -> None:
+    """Columns of other types from row to row: numbers become one kind, the rest text; no row costs another."""
+    run, ref = field.start({}, differ, batch_size=batch_size)
+    assert ref.result().state == "complete"
+    field.assert_whole(run)
+    hours = run.results.arrow("hours").to_pydict()
+    assert hours["kind"] == [f"kind {k}" for k in range(field.n)]
+    odd = [k % 100 == 7 for k in range(field.n)]
+    assert hours["mixed"] == [f"none in {k}" if odd[k] else str(k) for k in range(field.n)]
+    assert hours["number"] == [0.5 if o else 2.0**60 for o in odd]
+    assert hours["flag"] == [1 if o else 2 for o in odd]
+    assert hours["when"] == ["2020-01" if o else "2020" for o in odd]
+    assert {text[:10] for text in hours["at"]} == {"2020-01-01"}
+    assert hours["many"] == ["['a']" if o else "b" for o in odd]
+    assert len(run.frame("hours")) == field.n
 
 
 def test_files_of_each_row_are_its_own(field: Field) -> None:
