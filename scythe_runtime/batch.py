@@ -192,11 +192,11 @@ class BatchRunner:
                     data, extra, tables = self._stored(spec, row, run_id, self._call(spec, None))
                 outcomes.add_result(data, features, extra)
             except BaseException as error:  # noqa: BLE001 - sys.exit() in a function is an outcome too
+                self._come_home()
                 retries = self._experiment.options.retries
                 if attempt <= retries and not isinstance(error, TaskNotWritten):
                     continue
                 outcomes.add_failure(Failure.of(error))
-                self._come_home()
             else:
                 if tables:
                     for name, table in tables.items():

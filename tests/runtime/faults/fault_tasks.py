@@ -259,12 +259,16 @@ def differ(input_spec: Load) -> Answer:
     return answer
 
 
-@ExperimentRegistry.Register(retries=0)
+@ExperimentRegistry.Register(retries=1)
 def load_in_folder(input_spec: Load, tempdir: Path) -> Answer:
     """Work in the spec's own folder; some never come back from it, some only ask where they are."""
     Path.cwd()
     if input_spec.fate == "stay":
         os.chdir(tempdir)
+    if input_spec.fate == "stay-once" and not (Path(input_spec.folder) / "stayed").exists():
+        (Path(input_spec.folder) / "stayed").touch()
+        os.chdir(tempdir)
+        raise RuntimeError("once")
     return load.fn(input_spec.model_copy(update={"fate": "fine"}))
 
 

@@ -105,10 +105,9 @@ def test_files_of_each_row_are_its_own(field: Field) -> None:
 
 
 def test_a_folder_that_a_row_stays_in_is_not_the_next_rows(field: Field) -> None:
-    """Rows that change into their own folder, which is then deleted, cost no other row its working directory."""
-    run, ref = field.start(
-        dict.fromkeys(range(0, field.n, 100), "stay"), load_in_folder, batch_size=BATCH
-    )
+    """Rows that change into their own folder, which is then deleted, cost no other row or try its working directory."""
+    fates = dict.fromkeys(range(0, field.n, 100), "stay") | {BAD: "stay-once"}
+    run, ref = field.start(fates, load_in_folder, batch_size=BATCH)
     assert ref.result().state == "complete"
     field.assert_whole(run)
 
