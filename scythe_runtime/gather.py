@@ -5,7 +5,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # concurrent.futures takes no work once the main thread has ended; a script need not wait for its run
 from multiprocessing.pool import AsyncResult, ThreadPool
@@ -25,6 +25,7 @@ from scythe_runtime.outcomes import (
     EXTRA,
     FEATURE,
     open_ipc,
+    part_column,
     part_metadata,
 )
 from scythe_runtime.specs import SpecsReader, constant, writer_of
@@ -82,7 +83,9 @@ class Gather:
         self._specs = specs
         self._ledger = ledger
         self._root_run_id = root_run_id
-        self._given_outputs = outputs
+        self._given_outputs = outputs and [
+            replace(column, name=part_column(column.name)) for column in outputs
+        ]
 
     def write(self, into: Store | None = None) -> Gathered:
         """Write final/*.pq and return their counts and URIs.
@@ -274,7 +277,7 @@ def _outcome_schema(outputs: Iterable[Any], schemas: Iterable[pa.Schema]) -> pa.
         for field in schema:
             known = found.get(field.name)
             found[field.name] = field if known is None else _wider(known, field)
-    loose = [n for n in found if n.startswith((FEATURE, EXTRA))]
+    loose = [n for n in found if n.startswith((FEATURE, EXTRA)) and n not in first]
     for name, kind in (("row", "int"), ("ok", "bool"), ("attempt", "int"), ("seconds", "float")):
         found.setdefault(name, field_of(name, _TYPES[kind], kind))  # type: ignore[arg-type]
     for name in ("workflow_run_id", *ERROR_COLUMNS):
@@ -344,7 +347,8 @@ class _FinalTables:
         self, folder: Path, specs: pa.Schema, outcomes: pa.Schema, outputs: Iterable[Any]
     ) -> None:
         outputs = list(outputs)
-        names = {column.name for column in outputs}
+        own_columns = {column.name for column in outputs}
+        names = {name.removeprefix(EXTRA) for name in own_columns}
         names |= {n.removeprefix(EXTRA) for n in outcomes.names if n.startswith(EXTRA)}
         base = {"experiment_id", "sort_index"}
         inputs = [field for field in specs if field.name not in base]
@@ -355,7 +359,9 @@ class _FinalTables:
         self._levels = [f.name for f in inputs if kind_in(f) != "json"]
         self._documents = [f.name for f in inputs if kind_in(f) == "json"]
         self._features = [f for f in outcomes if f.name.startswith(FEATURE)]
-        extras = [f.name for f in outcomes if f.name.startswith(EXTRA)]
+        extras = [
+            name for name in outcomes.names if name.startswith(EXTRA) and name not in own_columns
+        ]
         scalars = [c.name for c in outputs if c.kind != "file"] + extras
         files = [c.name for c in outputs if c.kind == "file"]
         base_fields = [

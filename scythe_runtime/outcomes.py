@@ -32,6 +32,7 @@ from scythe_runtime.errors import ScytheError
 FEATURE: Final = "feature:"
 EXTRA: Final = "extra:"
 ERROR_COLUMNS: Final = ("error_type", "error_message", "error_where", "traceback")
+_OF_PARTS: Final = frozenset({"row", "ok", "attempt", "seconds", *ERROR_COLUMNS})
 META_KEY: Final = b"scythe.part"
 
 _TAKEN: Final = frozenset(
@@ -90,6 +91,11 @@ class Failure:
             where=f"{Path(last.filename).name}:{last.lineno}" if last else None,
             traceback=_shorten(text, _TRACEBACK_LENGTH),
         )
+
+
+def part_column(output: str) -> str:
+    """Return the column of a part that holds an output: under another name where parts have one of that name."""
+    return f"{EXTRA}{output}" if output in _OF_PARTS else output
 
 
 def _shorten(text: str, length: int) -> str:
@@ -225,9 +231,9 @@ class Outcomes:
             given = [values[i] for values in self.values]
             if column.kind == "json":
                 arrays.append(documents(given))
-                fields.append(field_of(column.name, arrays[-1].type, "json"))
+                fields.append(field_of(part_column(column.name), arrays[-1].type, "json"))
             else:
-                add(column.name, given, column.kind)
+                add(part_column(column.name), given, column.kind)
         for prefix, dicts in ((FEATURE, self.features), (EXTRA, self.extras)):
             for name in dict.fromkeys(key for d in dicts.values() for key in d):
                 loose = [dicts[at].get(name) if at in dicts else None for at in places]
