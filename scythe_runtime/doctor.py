@@ -87,6 +87,7 @@ def _folder(store: Store) -> Iterator[tuple[bool | None, str]]:
 
     path = store.local_path(f"{OWN_FOLDER}/check")
     if path is None:
+        yield from _clock(store)
         return
     free = shutil.disk_usage(path.parent).free
     enough = free >= _LITTLE_SPACE_BYTES
@@ -94,6 +95,21 @@ def _folder(store: Store) -> Iterator[tuple[bool | None, str]]:
     apart = abs(path.stat().st_mtime - time.time())
     if apart > _CLOCK_S:
         yield False, f"its clock and this machine's are {apart:,.0f} s apart. Set them by NTP."
+
+
+def _clock(store: Store) -> Iterator[tuple[bool | None, str]]:
+    """Yield how far this machine's clock is from that of an S3 server, which refuses requests of another time."""
+    ask = getattr(store, "server_time", None)
+    server = ask() if ask is not None else None
+    if server is None:
+        return
+    apart = abs(server.timestamp() - time.time())
+    ok = apart <= _CLOCK_S
+    yield (
+        ok,
+        f"its clock and this machine's are {apart:,.0f} s apart"
+        + ("" if ok else ". Set them by NTP."),
+    )
 
 
 def _definition() -> Iterator[tuple[bool | None, str]]:

@@ -1,6 +1,7 @@
 """A store in an S3 bucket, at AWS or any other endpoint. The one home of boto3."""
 
 import builtins
+import datetime as dt
 import io
 import os
 import threading
@@ -8,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Container, Iterator
 from contextlib import closing
+from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
@@ -256,6 +258,16 @@ class S3Store:
         if self._honours is None:
             self._honours = self._probe()
         return self._honours
+
+    def server_time(self) -> dt.datetime | None:
+        """Return what time it is by the server's clock, to the second; None where it does not say."""
+
+        def head() -> Any:
+            return self.client.head_bucket(Bucket=self.bucket)
+
+        answer: Any = self._ask("read", OWN_FOLDER, head)
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return parsedate_to_datetime(date) if date else None
 
     def _probe(self) -> bool:
         from botocore.exceptions import ClientError

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from farm import HERE, Farm
 from servers import Process, poll
+from test_hatchet_messages import nowhere
 
 SCYTHE = "import sys; from scythe_runtime.cli import main; sys.argv[0] = 'scythe'; main()"
 
@@ -50,6 +51,41 @@ def test_doctor_tells_of_engine_and_workers(farm: Farm) -> None:
         within_s=40,
         what="the doctor sees the worker",
     )
+
+
+WRONG: dict[str, tuple[Callable[[Farm], dict[str, str]], str]] = {
+    "token": (
+        lambda _: {"HATCHET_CLIENT_TOKEN": "secret"},
+        "BAD   hatchet: HATCHET_CLIENT_TOKEN: ",
+    ),
+    "engine": (
+        lambda farm: {"HATCHET_CLIENT_TOKEN": nowhere(farm.engine.token)},
+        "does not answer. Is it running",
+    ),
+    "bucket": (lambda _: {"SCYTHE_STORAGE_BUCKET": "no-such-bucket"}, "BAD   store: "),
+    "clock": (lambda farm: {"PYTHONPATH": str(an_hour_ahead(farm))}, "Set them by NTP"),
+}
+
+
+def an_hour_ahead(farm: Farm) -> Path:
+    """Return a folder whose presence on the path sets a process's clock an hour ahead."""
+    folder = farm.folder.parent / "ahead"
+    folder.mkdir()
+    code = "import time\nreal = time.time\ntime.time = lambda: real() + 3600\n"
+    (folder / "sitecustomize.py").write_text(code)
+    return folder
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_doctor_finds_what_a_first_user_gets_wrong(farm: Farm, what: str) -> None:
+    """Each mistake is one finding that says what to do; the other checks go on, and the exit code is 1."""
+    env, message = WRONG[what]
+    code, text = scythe(farm, "doctor", **env(farm))
+    assert code == 1, text
+    (line,) = [line for line in text.splitlines() if message in line]
+    assert line.startswith("BAD ")
+    assert "Traceback" not in text
+    assert "ok    repository: plot" in text
 
 
 def test_status_lists_workers_that_differ(farm: Farm, new_farm: Callable[..., Farm]) -> None:

@@ -1,5 +1,6 @@
 """Runs on a real Hatchet engine with S3, one worker of two slots: what comes out, how fast, with how many requests."""
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from farm import Farm
-from servers import poll
+from servers import Hatchet, S3Server, poll
 
 GO = """
 import sys
@@ -17,32 +18,48 @@ from scythe_runtime.scatter_gather import RecursionMap
 experiment = BaseExperiment(runnable=add, run_name="plot")
 """
 
-TABLES = (
-    GO
-    + """
-specs = [Sum(a=k / 3, b=k, fate="raise" if k % 50 == 7 else "fine") for k in range(200)]
-run, ref = experiment.allocate(specs, version="bumpminor")
-result = ref.result()
-assert (result.succeeded, result.failed, result.pending) == (196, 4, 0), result
-assert run.check().ok, run.check()
-own = ["experiment_id", "workflow_run_id", "root_workflow_run_id", "seconds", "worker", "attempt"]
-run.table().drop(columns=own, errors="ignore").to_pickle(sys.argv[1] + "-table")
-run.errors().drop(columns=[*own, "traceback"], errors="ignore").to_pickle(sys.argv[1] + "-errors")
-
+TABLES = """
+import datetime as dt, sys
 from pathlib import Path
+from plot.odd import House, house
+from scythe_runtime import BaseExperiment
+from scythe_runtime.scatter_gather import RecursionMap
+
 for k in range(2):
     Path(f"w{k}.txt").write_text("rain " * (k + 1))
-fields = [Field_(weather=Path(f"w{k % 2}.txt"), area=float(k)) for k in range(12)]
-run, ref = BaseExperiment(runnable=harvest, run_name="harvest").allocate(fields)
-assert ref.result().succeeded == 12, run.errors()["traceback"][0]
-files = ["weather", "notes"]
-run.table().drop(columns=[*own, *files], errors="ignore").to_pickle(sys.argv[1] + "-harvest")
-run.frame("days").reset_index().drop(columns=own, errors="ignore").to_pickle(sys.argv[1] + "-days")
-brought = run.download(sys.argv[1] + "-files")
-notes = sorted(p.read_text() for p in brought if p.parent.name == "notes")
-assert notes == sorted("rain " * (k % 2 + 1) + str(float(k)) for k in range(12)), notes
-"""
+specs = [
+    House(
+        number=k / 3, whole=k, flag=k % 2 == 0, text=f"naïve '{k}'", choice="x" if k % 3 else "y",
+        day=dt.date(1969, 12, 25) + dt.timedelta(days=k),
+        moment=dt.datetime(2024, 2, 29, 12, k % 60, tzinfo=dt.UTC),
+        maybe=None if k % 4 else 0.5, weights=[0.1 * k, 2.0], table={"k": k},
+        walls=[{"thickness": 1.0, "material": "clay"}] * (k % 3), weather=Path(f"w{k % 2}.txt"),
+    )
+    for k in range(60)
+]
+run, ref = BaseExperiment(runnable=house, run_name="house").allocate(
+    specs, recursion_map=RecursionMap(factor=2, max_depth=1)
 )
+result = ref.result()
+assert (result.succeeded, result.failed, result.pending, result.state) == (
+    51, 9, 0, "complete-with-failures"
+), run.errors()["traceback"][0]
+assert run.check().ok, run.check()
+folder = Path(sys.argv[1])
+(folder / "run_id").write_text(run.experiment_id)
+run.download(folder / "all")
+"""
+
+EXCLUDED = {
+    "experiment_id": "has the time of the run",
+    "workflow_run_id": "is made from the run's id",
+    "root_workflow_run_id": "likewise",
+    "seconds": "is measured",
+    "worker": "is a process",
+    "attempt": "may be more than one after a loss",
+    "queue_id": "is the queue's",
+}
+"""Columns and levels in which runs of the same specs may differ, and why."""
 
 PLACES = {
     "local-folder": {"SCYTHE_ENGINE": "local", "SCYTHE_STORAGE_BUCKET": ""},
@@ -56,16 +73,79 @@ def go(code: str) -> str:
     return GO + code
 
 
-def test_the_same_tables_everywhere(shared_farm: Farm, tmp_path: Path) -> None:
-    """By environment alone, the same repository gives equal tables, files and frames in all three places."""
-    for place, env in PLACES.items():
-        script = TABLES.replace("sys.argv[1]", repr(str(tmp_path / place)))
-        shared_farm.run(script, **env)
-    for table in ("table", "errors", "harvest", "days"):
-        first, *others = (pd.read_pickle(tmp_path / f"{place}-{table}") for place in PLACES)
-        assert len(first) >= 4
-        for other in others:
-            pd.testing.assert_frame_equal(first, other)
+def tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return the final tables of a run that was brought to a folder, without what may differ."""
+    run_id = (folder / "run_id").read_text()
+    found = {}
+    for path in sorted((folder / "all").rglob("final/*.pq")):
+        table = pd.read_parquet(path).reset_index()
+        table = table.drop(columns=[name for name in EXCLUDED if name in table])
+        for (
+            name
+        ) in table.columns:  # a URI's place differs, and the id of the spec; not what it names
+            if table[name].map(lambda v: isinstance(v, str) and run_id in v).any():
+                table[name] = [
+                    uri and re.sub(r"[0-9a-f-]{36}", "ID", uri.partition(run_id)[2])
+                    for uri in table[name]
+                ]
+        found[path.stem] = table
+    return found
+
+
+def files(folder: Path) -> dict[str, list[str]]:
+    """Return what the result files of each field hold."""
+    found: dict[str, list[str]] = {}
+    for path in (folder / "all").rglob("results/*/*"):
+        found.setdefault(path.parent.name, []).append(path.read_text())
+    return {field: sorted(texts) for field, texts in found.items()}
+
+
+def test_the_same_tables_everywhere(
+    servers: tuple[Hatchet, S3Server], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """By environment alone, the same repository gives equal final tables, errors, frames and files everywhere."""
+    farm = Farm(tmp_path_factory.mktemp("everywhere"), *servers)
+    try:
+        farm.worker(script="odd_worker.py")
+        found = {}
+        for place, env in PLACES.items():
+            folder = tmp_path_factory.mktemp(place)
+            farm.run(TABLES.replace("sys.argv[1]", repr(str(folder))), **env)
+            found[place] = tables(folder), files(folder)
+    finally:
+        farm.close()
+    (first, its_files), *others = found.values()
+    assert sorted(first) == ["errors", "hours", "result_file_refs", "scalars"]
+    assert {name: len(table) for name, table in first.items()} == {
+        "errors": 9,
+        "hours": 102,
+        "result_file_refs": 51,
+        "scalars": 51,
+    }
+    assert len(its_files["notes"]) == 51
+    for table, names in {
+        "scalars": {
+            "twice",
+            "number",
+            "day",
+            "maybe",
+            "weights",
+            "walls",
+            "total",
+            "when",
+            "series",
+            "nested",
+        },
+        "errors": {"error_type", "error_message", "error_where", "number"},
+        "result_file_refs": {"notes", "maybe_notes"},
+        "hours": {"sort_index", "hour", "load", "note"},
+    }.items():
+        assert names <= set(first[table].columns), (table, sorted(first[table].columns))
+    for other, other_files in others:
+        assert sorted(other) == sorted(first)
+        for name, table in first.items():
+            pd.testing.assert_frame_equal(table, other[name])
+        assert other_files == its_files
 
 
 def test_a_thousand_specs_are_quick_and_frugal(shared_farm: Farm) -> None:
