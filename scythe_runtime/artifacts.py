@@ -152,7 +152,9 @@ def _source(value: str, root: Path, *, copy_remote: bool) -> Path | None:
     if copy_remote:
         from scythe_runtime.fetching import local_file
 
-        return local_file(url)
+        return local_file(
+            url, use_cache=False
+        )  # what is there today, not what an earlier run found
     return None
 
 

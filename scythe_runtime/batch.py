@@ -221,9 +221,7 @@ class BatchRunner:
         try:
             output = experiment.call(spec, folder)
         finally:
-            if (
-                _forks != self._forks
-            ):  # a child that the function has forked: only the slot has outcomes
+            if _forks != self._forks:  # the function's own child: only the slot has outcomes
                 os._exit(0)
         if not isinstance(output, experiment.output_validator_type):
             raise WrongResult(experiment.wrong_result(output))

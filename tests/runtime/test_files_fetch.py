@@ -283,6 +283,10 @@ def test_remote_inputs_can_be_copied_into_the_run(web, tmp_path):
     key = layout.artifact("w", "a b.csv")
     assert placed.uris["w"] == {uri: store.uri(key)}
     assert store.get(key) == DATA
+    web.body = bytes(reversed(DATA))
+    later = RunLayout("e/v1/later")
+    place_artifacts({"w": [uri]}, store=store, layout=later, root=Path(), copy_remote=True)
+    assert store.get(later.artifact("w", "a b.csv")) == web.body, "the file of an earlier run"
     web.status = 404
     with pytest.raises(SpecError, match="404, no such file"):
         place_artifacts(
