@@ -216,7 +216,7 @@ class ExperimentRegistry:
             def my_experiment(input_spec: MyInput) -> MyOutput: ...
 
         Args:
-            worker: A Hatchet worker that shall serve it at once.
+            worker: What shall serve it at once, by its `register_workflow`; a worker of Hatchet's SDK cannot.
             description: What it does; by default the function's docstring.
             name: Its name; by default `scythe_experiment_<function>`.
             desired_worker_labels: Which workers may run it (Hatchet).
@@ -258,7 +258,7 @@ class ExperimentRegistry:
             )
             cls.Include(experiment)
             if worker is not None:
-                worker.register_workflow(experiment)
+                _serve_at_once(worker, experiment)
             return experiment
 
         return decorator
@@ -309,6 +309,17 @@ class ExperimentRegistry:
     def names(cls) -> list[str]:
         """Return the names of all registered experiments and workflows."""
         return [*cls._experiments, *cls._workflows]
+
+
+def _serve_at_once(worker: Any, experiment: Experiment[Any, Any]) -> None:
+    if type(worker).__module__.startswith("hatchet_sdk"):
+        message = (
+            f"{experiment.name}: Register(worker=…): a worker of Hatchet's SDK runs functions in its own process, "
+            "where one that crashes or hangs takes all others along. Leave `worker` out, and start "
+            "ScytheWorkerConfig().start(), which serves all that is registered."
+        )
+        raise UsageError(message)
+    worker.register_workflow(experiment)
 
 
 def _check_options(fn: str, retries: int, location: str, accepts_tempdir: bool) -> None:  # noqa: FBT001

@@ -104,6 +104,25 @@ except UsageError as error:
     assert out.split() == ["True", "True"]
 
 
+def test_a_worker_of_the_sdk_is_refused(farm: Farm) -> None:
+    """`Register(worker=…)` with Hatchet's own worker says why not, and what to start instead."""
+    out = farm.run(
+        """
+from plot.odd import Nap, Stamp, stamp
+from scythe_runtime import ExperimentRegistry
+from scythe_runtime.errors import UsageError
+from scythe_runtime.hatchet import hatchet
+def mine(input_spec: Nap) -> Stamp:
+    return stamp(input_spec)
+try:
+    ExperimentRegistry.Register(worker=hatchet.worker("mine", slots=2))(mine)
+except UsageError as error:
+    print("ScytheWorkerConfig().start()" in str(error))
+"""
+    )
+    assert out.strip() == "True"
+
+
 def test_what_is_sent_stays_small(farm: Farm) -> None:
     """No task's input or output weighs more than 2 KB, whatever a spec weighs and however many there are."""
     sizes = {}
