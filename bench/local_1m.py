@@ -19,7 +19,11 @@ def main(n: int) -> int:
     found["ours, a tenth"] = run("local.py", "ours", str(n // 10), watch_memory=True)
     for way, m in found.items():
         assert m.answer is not None, m.said
-        stages = ", ".join(f"{k} {v:.1f}" for k, v in m.answer.items())
+        stages = ", ".join(
+            f"{k} {v:.1f}" for k, v in m.answer.items() if k not in {"held_mib", "pandas"}
+        )
+        if "held_mib" in m.answer:
+            stages += f"; {m.tree_mib - m.answer['held_mib']:.0f} MiB over what the user holds"
         print(
             f"{way:20}{m.seconds:6.2f} s (CPU {m.cpu_s:.1f}), driver {m.driver_mib:5.0f} MiB, all {m.tree_mib:5.0f} MiB  {stages}"
         )

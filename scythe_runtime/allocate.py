@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import pyarrow as pa
+
 from scythe_runtime.artifacts import PlacedArtifacts, find_artifacts, place
 from scythe_runtime.base import ExperimentInputSpec
 from scythe_runtime.derived import check_derived
@@ -171,6 +173,7 @@ def allocate_run(
             options=options,
         )
         del table, found  # what is written need not be held during the run
+        pa.default_memory_pool().release_unused()
         if isinstance(specs, ExperimentInputSpec):
             record = specs.model_dump(mode="json", exclude={"storage_settings"})
             store.put(layout.workflow_spec, dump_yaml({**record, "experiment_id": layout.run_id}))

@@ -20,7 +20,7 @@ from enum import Enum
 from itertools import accumulate, chain
 from operator import itemgetter
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +39,9 @@ _EPOCH_UTC = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _INT32_MAX = 2**31 - 1
 _AT_ONCE: Final = 512
+"""Models that are looked at together, while they are in the processor's cache."""
+_BLOCK: Final = 128 * _AT_ONCE
+"""Models whose values are one piece of memory, which goes back to the system when it is freed."""
 
 _ARROW: Final[Mapping[str, pa.DataType]] = {
     "float": pa.float64(),
@@ -264,6 +267,9 @@ def kind_in(field: pa.Field) -> Kind:
     return next((cast("Kind", k) for k, t in _ARROW.items() if t == typ), "json")
 
 
+_Encoded: TypeAlias = tuple[pa.Array, Kind]
+
+
 def models_to_table(models: Sequence[BaseModel], columns: Sequence[Column]) -> pa.Table:
     """Return models as a table, one row each: `columns`, then what extra fields they have.
 
@@ -272,15 +278,19 @@ def models_to_table(models: Sequence[BaseModel], columns: Sequence[Column]) -> p
     names = [column.name for column in columns]
     # of one name, itemgetter returns no tuple
     pick = itemgetter(*names) if len(names) > 1 else lambda data: tuple(data[n] for n in names)
-    made: list[list[tuple[pa.Array, Kind]]] = [[] for _ in columns]
+    made: list[list[_Encoded]] = [[] for _ in columns]
     any_extras = False
-    # few models at a time: each is looked at while it is in the processor's cache
-    for start in range(0, len(models), _AT_ONCE):
-        some = models[start : start + _AT_ONCE]
-        values = zip(*[pick(m.__dict__) for m in some], strict=True)
-        for chunks, column, own in zip(made, columns, values, strict=True):
-            chunks.append(encode(own, column.kind))
-        any_extras = any_extras or any(m.__pydantic_extra__ for m in some)
+    for begin in range(0, len(models), _BLOCK):
+        block = models[begin : begin + _BLOCK]
+        pieces: list[list[_Encoded]] = [[] for _ in columns]
+        for start in range(0, len(block), _AT_ONCE):
+            some = block[start : start + _AT_ONCE]
+            values = zip(*[pick(m.__dict__) for m in some], strict=True)
+            for kept, column, own in zip(pieces, columns, values, strict=True):
+                kept.append(encode(own, column.kind))
+            any_extras = any_extras or any(m.__pydantic_extra__ for m in some)
+        for chunks, kept in zip(made, pieces, strict=True):
+            chunks.extend(_joined(kept))
     arrays: list[pa.Array | pa.ChunkedArray] = []
     fields: list[pa.Field] = []
 
@@ -290,8 +300,7 @@ def models_to_table(models: Sequence[BaseModel], columns: Sequence[Column]) -> p
         fields.append(field_of(name, array_.type, stored))
 
     for column, chunks in zip(columns, made, strict=True):
-        types = {array_.type for array_, _ in chunks}
-        if len(types) == 1 and {kind for _, kind in chunks} == {column.kind}:
+        if _alike(chunks) and chunks[0][1] == column.kind:
             arrays.append(pa.chunked_array([array_ for array_, _ in chunks]))
             fields.append(field_of(column.name, arrays[-1].type, column.kind))
         else:  # no model, or one chunk's values do not fit what the others' are stored as
@@ -303,6 +312,17 @@ def models_to_table(models: Sequence[BaseModel], columns: Sequence[Column]) -> p
             loose = [extra.get(name) if extra else None for extra in extras]
             add(name, loose, guess_kind(loose))
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _alike(pieces: Sequence[_Encoded]) -> bool:
+    return len({(array_.type, kind) for array_, kind in pieces}) == 1
+
+
+def _joined(pieces: Sequence[_Encoded]) -> Sequence[_Encoded]:
+    """Return pieces of a column as one, or as they are where they are stored in different ways."""
+    if not _alike(pieces) or sum(array_.nbytes for array_, _ in pieces) > _INT32_MAX:
+        return pieces
+    return [(pa.concat_arrays([array_ for array_, _ in pieces]), pieces[0][1])]
 
 
 def guess_kind(values: Iterable[Any]) -> Kind:

@@ -227,8 +227,8 @@ class Outcomes:
         add("attempt", self.attempts, "int")
         add("seconds", self.seconds, "float")
         add("workflow_run_id", self.run_ids, "str")
-        for i, column in enumerate(self.columns):
-            given = [values[i] for values in self.values]
+        values = zip(*self.values, strict=True)
+        for column, given in zip(self.columns, values, strict=True):
             if column.kind == "json":
                 arrays.append(documents(given))
                 fields.append(field_of(part_column(column.name), arrays[-1].type, "json"))

@@ -19,7 +19,7 @@ from scythe_runtime.store import Store
 ROW_GROUP: Final = 16 * 1024
 """Rows of a row group: what a slot reads at once."""
 
-_WINDOW: Final = 4
+_WINDOW: Final = 2
 """Row groups of a window: what gather reads and writes at once."""
 
 
@@ -88,7 +88,7 @@ class SpecsReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = pq.ParquetFile(path, memory_map=True)
+        self._file = pq.ParquetFile(path)  # not mapped: what has been read would stay in memory
         metadata = self._file.metadata
         sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         self._starts = np.cumsum([0, *sizes])

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from scythe_runtime import ExperimentInputSpec
 from scythe_runtime.bulk import PlainModels, validated_columns
-from scythe_runtime.columns import columns_of, models_to_table
+from scythe_runtime.columns import columns_of, decode, kind_in, models_to_table
 from scythe_runtime.files import FileReference
 from scythe_runtime.table import NOT_STORED
 
@@ -236,3 +236,26 @@ def test_specs_with_fewer_or_other_columns_are_validated() -> None:
     """A field that specs.pq lacks, or a column that is no field, takes validating: defaults, extra fields."""
     assert PlainModels.of(Simple, NAMES[:-1], SHARED) is None
     assert PlainModels.of(Simple, [*NAMES, "undeclared"], SHARED) is None
+
+
+def test_many_models_are_one_column_whatever_some_of_them_hold() -> None:
+    """A value that only one of many models has decides how the whole column is stored, and nothing is lost."""
+
+    class Wide(ExperimentInputSpec):
+        whole: int
+        moment: dt.datetime | None = None
+
+    n = 1200
+    specs = [Wide(whole=k) for k in range(n)]
+    columns = columns_of(Wide, without=NOT_STORED)
+    assert models_to_table(specs, columns)["whole"].to_pylist() == list(range(n))
+    specs[700] = Wide(whole=2**70, moment=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    specs[3] = Wide(whole=3, moment=dt.datetime(2026, 1, 1), word="extra")  # noqa: DTZ001
+    table = models_to_table(specs, columns)
+    kinds = {f.name: kind_in(f) for f in table.schema}
+    assert kinds == {"sort_index": "int", "whole": "json", "moment": "json", "word": "str"}
+    whole = decode(table["whole"], "json")
+    assert whole == [*range(700), 2**70, *range(701, n)]
+    assert [k for k, m in enumerate(table["moment"].to_pylist()) if m] == [3, 700]
+    assert [k for k, w in enumerate(table["word"].to_pylist()) if w] == [3]
+    assert models_to_table([], columns).num_rows == 0
