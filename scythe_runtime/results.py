@@ -24,7 +24,9 @@ ENDED = frozenset({"complete", "complete-with-failures", "stopped", "paused"})
 
 _TRANSFERS: Final = 8
 _ERRORS_AT_ONCE: Final = 4096
-_VARYING: Final = re.compile(r"""scythe-\w{8}|0x[0-9a-fA-F]+|-?\d[\d.,_]*(?:e[-+]?\d+)?|'[^'\n]*'|"[^"\n]*\"""")
+_VARYING: Final = re.compile(
+    r"""scythe-\w{8}|0x[0-9a-fA-F]+|-?\d[\d.,_]*(?:e[-+]?\d+)?|'[^'\n]*'|"[^"\n]*\""""
+)
 """What differs from one failure to the next of the same kind."""
 
 
