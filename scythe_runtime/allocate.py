@@ -73,7 +73,7 @@ class Allocated:
         version: The version that it was given.
         timestamp: When, in UTC.
         suffix: What keeps two runs of one second apart.
-        workflow_run_id: The queue's id of the run.
+        workflow_run_id: The run's own id, as in its manifest.
         driver: What leads it.
     """
 

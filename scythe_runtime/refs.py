@@ -35,7 +35,8 @@ class RunRef(Generic[T]):
     """A run that is under way.
 
     Attributes:
-        workflow_run_id: The queue's id of the run; locally the run's own.
+        workflow_run_id: The run's own id, the same on every engine and after a resume: that of its manifest, and
+            the level `root_workflow_run_id` of its tables. The queue's id is in scatter-gather/dispatch.yml.
         run_id: The run's full id.
     """
 

@@ -175,6 +175,11 @@ def test_one_spec_gives_its_value_or_raises(shared_farm: Farm) -> None:
         go("""
 run, ref = experiment.allocate(Sum(a=1.5, b=2))
 print(ref.result().total)
+own = {ref.workflow_run_id, run.manifest.workflow_run_id}
+own |= set(run.scalars().index.get_level_values("root_workflow_run_id"))
+from scythe_runtime.manifest import load_yaml
+queued = load_yaml(run.store.get(run.experiment_id + "/scatter-gather/dispatch.yml"))["workflow_run_id"]
+print(len(own), queued not in own)
 from scythe_runtime.refs import SpecFailedError
 run, ref = experiment.allocate(Sum(a=1, b=2, fate="raise"))
 try:
@@ -183,7 +188,7 @@ except SpecFailedError as error:
     print("no luck with 2" in str(error))
 """)
     )
-    assert out.split() == ["3.5", "True"]
+    assert out.split() == ["3.5", "1", "True", "True"]
 
 
 def test_ctrl_c_leaves_the_run_going(shared_farm: Farm) -> None:

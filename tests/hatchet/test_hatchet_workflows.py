@@ -1,12 +1,15 @@
 """Native workflows of Hatchet, included as experiments: single specs and batches, failures, recovery."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from farm import Farm
 from servers import Hatchet, S3Server
-from test_hatchet_faults import Going
+from test_hatchet_faults import Going, reading
+
+from scythe_runtime import open_run
 
 GO = """
 from plot.flow import Sum, chain, pair
@@ -129,3 +132,29 @@ print(left > 0, result.succeeded, result.failed, result.pending, run.check().ok)
 """
     )
     assert out.splitlines() == ["True", "True 24 0 0 True"]
+
+
+def test_tasks_of_a_workflow_go_to_workers_with_the_code(new_farm: Callable[..., Farm]) -> None:
+    """A worker with other code serves the workflow, and gets none of its tasks; one that fits gets all."""
+    mine, other = new_farm("mine"), new_farm("other")
+    flow = other.folder / "plot" / "flow.py"
+    text = flow.read_text().replace("spec.a}", "spec.a + 1000}")
+    assert text != flow.read_text()
+    flow.write_text(text)
+    other.worker(script="flow_worker.py", SCYTHE_STORAGE_BUCKET=mine.bucket)
+    mine.worker(script="flow_worker.py", SCYTHE_WORKER_DOES_LEAF="false")
+    going = Going(
+        mine,
+        GO
+        + """
+run, ref = BaseExperiment(runnable=chain).allocate([Sum(a=k, b=k) for k in range(6)])
+print(run.experiment_id, flush=True)
+ref.result()
+print(run.table()["total"].tolist())
+""",
+    )
+    time.sleep(8)  # long enough for the other worker to take what it may
+    with reading(mine):
+        assert open_run(going.run_id).ledger().num_done == 0
+    mine.worker(script="flow_worker.py", SCYTHE_WORKER_DOES_FAN="false")
+    assert going.end() == "[0.0, 3.0, 6.0, 9.0, 12.0, 15.0]"
