@@ -43,6 +43,8 @@ def run(*command: str, timeout_s: float = 120, watch_memory: bool = False) -> Me
     """Return what a Python script of this folder took, in an empty working directory."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("SCYTHE_", "PYTHONDONTWRITE"))}
     env |= {"SCYTHE_SLOTS": "2", "PYTHONPATH": str(HERE), "RAY_USAGE_STATS_ENABLED": "0"}
+    # parsl starts programs of its own by their names
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, tempfile.TemporaryFile() as out:
         began = time.perf_counter()
         process = subprocess.Popen(
