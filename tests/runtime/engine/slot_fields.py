@@ -78,7 +78,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def wait_until(true: Callable[[], bool], *, within_s: float = 5.0) -> float:
+def wait_until(true: Callable[[], bool], *, within_s: float = 20.0) -> float:
     """Return after how many seconds it became true; fail when it does not in time."""
     begun = time.monotonic()
     while not true():

@@ -35,7 +35,7 @@ def test_costs_one_named_row(field, kind, start):
     pool = field.pool({77: kind}, timeout_s=0.5, start=start)
     pool.run(batches(200, 20), field.note)
     pool.close()
-    assert time.monotonic() - begun < 6  # alone on two cores: 0.8, a hang 1.3; here others may run
+    assert time.monotonic() - begun < 20  # alone on two cores: 0.8, a hang 1.3; here others may run
     assert field.outcomes().keys() == set(range(200))
     assert field.failures() == {77: FAULTS[kind]}
     assert sum(report.succeeded for report in field.reports) == 199
@@ -204,4 +204,4 @@ def test_a_verdict_keeps_its_time(field):
     pool = field.pool({2: "hang"}, timeout_s=0.3)
     pool.run(batches(5, 5), lambda batch, _: seen.append(batch.verdict) if batch.verdict else None)
     assert [verdict.error_type for verdict in seen] == ["TimedOut"]
-    assert 0.3 <= seen[0].seconds < 1
+    assert 0.3 <= seen[0].seconds < 5
