@@ -221,13 +221,11 @@ class ScytheWorkerConfig(EnvironmentSettings):
             else:
                 ExperimentRegistry.Register()(experiment)
         functions = ExperimentRegistry.experiments()
-        included = [workflow_experiment(flow) for flow in ExperimentRegistry.workflows()]
-        served = [*functions, *included]
-        known = [experiment.workflow for experiment in included]
+        known = ExperimentRegistry.workflows()
         additional_workflows = [
             flow for flow in additional_workflows if not any(flow is one for one in known)
         ]
-        if not (served or additional_workflows):
+        if not (functions or known or additional_workflows):
             message = "this worker has nothing to serve: import the module that registers the experiment first"
             raise UsageError(message)
         if not (self.DOES_FAN or self.DOES_LEAF):
@@ -239,6 +237,7 @@ class ScytheWorkerConfig(EnvironmentSettings):
                 "allocates uses"
             )
             raise UsageError(message)
+        served = [*functions, *(workflow_experiment(flow) for flow in known)]
         check_engine()
         _check_bucket()
         client = make_client()

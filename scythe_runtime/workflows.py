@@ -81,7 +81,7 @@ def workflow_experiment(workflow: Any) -> WorkflowExperiment:
     Raises:
         UsageError: Its input is no `ExperimentInputSpec`, or it has no tasks.
     """
-    input_type = workflow.input_validator_type
+    input_type = getattr(workflow, "input_validator_type", None)
     if not (isinstance(input_type, type) and issubclass(input_type, ExperimentInputSpec)):
         message = (
             f"workflow {workflow.name}: its input is no subclass of ExperimentInputSpec. "
