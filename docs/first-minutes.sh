@@ -67,5 +67,5 @@ try 'pip install --quiet ../Downloads/scythe_gen-0.2.0-py3-none-any.whl'
 try 'scythe-gen update'
 try 'git diff .gitignore pyproject.toml'
 try 'pip install --quiet -e . && scythe-gen check && pytest -q && scythe runs'
-exec >&-
+exec >&- 2>&-  # both, else sed waits for more
 wait
