@@ -19,7 +19,7 @@ class Waited(ExperimentOutputSpec):
     y: float
 
 
-@ExperimentRegistry.Register(schedule_timeout="1s")
+@ExperimentRegistry.Register(schedule_timeout="4s")
 def hang(input_spec: Wait) -> Waited:
     """Return 1."""
     return Waited(y=input_spec.sort_index + 1.0)
