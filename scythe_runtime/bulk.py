@@ -114,14 +114,17 @@ class PlainModels:
         fields.update(zip(self._names, record))  # noqa: B905 - a tenth of the time a spec takes here
         # as pydantic's own model_construct does it, which would look for defaults, at four times the price
         spec = self._model.__new__(self._model)
-        _set(spec, "__dict__", fields)
-        _set(spec, "__pydantic_fields_set__", self._set.copy())
-        _set(spec, "__pydantic_extra__", {})
-        _set(spec, "__pydantic_private__", None)
+        _set_values(spec, fields)
+        _set_fields_set(spec, self._set.copy())
+        _set_extra(spec, {})
+        _set_private(spec, None)
         return spec
 
 
-_set = object.__setattr__
+_set_values, _set_fields_set, _set_extra, _set_private = (
+    BaseModel.__dict__[f"__{name}__"].__set__
+    for name in ("dict", "pydantic_fields_set", "pydantic_extra", "pydantic_private")
+)
 _PLAIN: Final = frozenset({"model-field", "default", "nullable", "float", "int", "bool", "str"})
 
 
