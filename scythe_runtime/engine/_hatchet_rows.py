@@ -2,13 +2,15 @@
 
 No slot is needed: the workflow's own tasks do the work, wherever workers serve it. A batch that Hatchet
 begins again asks for the same runs in the same order, which Hatchet knows and does not start twice.
+A run that was cancelled is no outcome of its spec: nothing is committed for it, and `resume` runs it.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from scythe_runtime.base import ExperimentInputSpec
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 100
 _ASK_S: Final = 30.0
-_CANCEL_S: Final = 3.0
+_SHOWN_S: Final = 60.0
+"""How long the engine's API may take to show that a run has ended."""
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
@@ -127,6 +130,8 @@ def rows_handler(
     client: "Hatchet", experiment: WorkflowExperiment
 ) -> "Callable[[BatchInput, DurableContext], Coroutine[Any, Any, BatchOutput]]":
     """Return what runs a batch of a native workflow for the queue."""
+    from hatchet_sdk import NonRetryableException
+
     labels = _labels(experiment)
 
     async def run_rows(work: BatchInput, ctx: "DurableContext") -> BatchOutput:
@@ -162,21 +167,41 @@ def rows_handler(
             refs += await experiment.workflow.aio_run_many(
                 items[i : i + _AT_ONCE], wait_for_result=False
             )
-        found = await asyncio.gather(*[_answer(client, ref, began) for ref in refs])
-        if not all(answer.value for answer in found):
-            await asyncio.sleep(
-                _CANCEL_S
-            )  # where the whole run is being cancelled, so is this task
-        rest = iter(found)
+        rest = iter(
+            await asyncio.gather(*[_answer(client, experiment, ref, began) for ref in refs])
+        )
         answers = [
             Answer(row.spec, 0.0) if isinstance(row.spec, Failure) else next(rest) for row in rows
         ]
-        report = await asyncio.to_thread(runner.commit, batch, rows, answers)
+        reports = [
+            await asyncio.to_thread(runner.commit, batch.piece(start, stop), rows[start:stop], some)
+            for start, stop, some in _answered(answers)
+        ]
+        lost = answers.count(None)
+        if lost:
+            message = (
+                f"{lost} runs of {experiment.name} were cancelled: their specs have no outcome. "
+                f"Run them with: scythe resume {work.run_id}"
+            )
+            raise NonRetryableException(message)
         return BatchOutput(
-            succeeded=report.succeeded, failed=report.failed, seconds=round(report.seconds, 3)
+            succeeded=sum(report.succeeded for report in reports),
+            failed=sum(report.failed for report in reports),
+            seconds=round(max(report.seconds for report in reports), 3),
         )
 
     return run_rows
+
+
+def _answered(answers: Sequence[Answer | None]) -> Iterator[tuple[int, int, list[Answer]]]:
+    """Yield from where to where (exclusive) there are answers without a gap, and the answers."""
+    start = 0
+    for there, group in groupby(answers, key=lambda answer: answer is not None):
+        some = list(group)
+        stop = start + len(some)
+        if there:
+            yield start, stop, cast("list[Answer]", some)
+        start = stop
 
 
 def _labels(experiment: WorkflowExperiment) -> "list[DesiredWorkerLabel] | None":
@@ -188,8 +213,14 @@ def _labels(experiment: WorkflowExperiment) -> "list[DesiredWorkerLabel] | None"
     return list(wanted[0]) if all(one == wanted[0] for one in wanted) else None
 
 
-async def _answer(client: "Hatchet", ref: "WorkflowRunRef", began: float) -> Answer:
-    """Wait for a run of the workflow; its answer may be lost where the engine restarts, so it is asked for too."""
+async def _answer(
+    client: "Hatchet", experiment: WorkflowExperiment, ref: "WorkflowRunRef", began: float
+) -> Answer | None:
+    """Wait for a run of the workflow; its answer may be lost where the engine restarts, so it is asked for too.
+
+    Returns:
+        None where the run was cancelled: Hatchet answers with what its tasks had returned until then.
+    """
     while True:
         waiting = asyncio.create_task(ref.aio_result())
         await asyncio.wait({waiting}, timeout=_ASK_S)
@@ -207,7 +238,26 @@ async def _answer(client: "Hatchet", ref: "WorkflowRunRef", began: float) -> Ans
     error = waiting.exception()
     if error is not None:
         return Answer(_failure(error), seconds)
-    return Answer(waiting.result(), seconds)
+    value = waiting.result()
+    if any(name not in value for name in experiment.last_tasks) and await _was_cancelled(
+        client, ref.workflow_run_id
+    ):
+        return None
+    return Answer(value, seconds)
+
+
+async def _was_cancelled(client: "Hatchet", run_id: str) -> bool:
+    """Return whether a run was cancelled; one whose task waited too long for a worker has failed instead.
+
+    What the engine does not show to have ended counts as cancelled: nothing is known of its spec.
+    """
+    deadline = time.monotonic() + _SHOWN_S
+    while time.monotonic() < deadline:
+        status = await asyncio.to_thread(_status, client, run_id)
+        if status in _ENDED:
+            return status == "CANCELLED"
+        await asyncio.sleep(0.5)
+    return True
 
 
 def _status(client: "Hatchet", run_id: str) -> str | None:

@@ -195,8 +195,15 @@ def test_ctrl_c_leaves_the_run_going(shared_farm: Farm) -> None:
     """Ctrl-C ends the waiting only, and says how to come back; a script that never waits ends at once."""
     waiting = shared_farm.python(
         go("""
+import threading, time
 run, ref = experiment.allocate([Sum(a=1, b=k, seconds=0.05) for k in range(120)], batch_size=4)
-print(run.experiment_id, flush=True)
+
+def tell():
+    while not ref._driver._watched:
+        time.sleep(0.01)
+    print(run.experiment_id, flush=True)
+
+threading.Thread(target=tell, daemon=True).start()
 ref.result()
 """)
     )

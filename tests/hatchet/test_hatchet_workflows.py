@@ -16,6 +16,16 @@ from plot.flow import Sum, chain, pair
 from scythe_runtime import BaseExperiment, open_run
 """
 
+SPEC_RUNS = """
+import datetime as dt, time
+from scythe_runtime.hatchet import hatchet
+
+def spec_runs(run):
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    found = hatchet.runs.list(since=since, additional_metadata={"batch_of": run.experiment_id}, limit=200).rows
+    return {r.additional_metadata["row"]: r.metadata.id for r in found if "row" in r.additional_metadata}
+"""
+
 
 @pytest.fixture(scope="module")
 def farm(
@@ -111,27 +121,64 @@ print(result.succeeded, result.failed, result.pending, run.check().ok)
 
 
 def test_resume_runs_what_is_missing_of_a_workflow(farm: Farm) -> None:
-    """When the root of a workflow's run is cancelled, resume runs the specs that have no outcome."""
+    """When a run is cancelled amid its batches, resume runs the specs that have no outcome: none counts as failed."""
     out = farm.run(
         GO
+        + SPEC_RUNS
         + """
 from scythe_runtime.errors import EngineError
-specs = [Sum(a=k, b=k, seconds=0.5) for k in range(24)]
+specs = [Sum(a=k, b=k, seconds=5.0 if k % 4 == 3 else 0.1) for k in range(24)]
 run, ref = BaseExperiment(runnable=chain).allocate(specs, batch_size=4)
-import time
-while run.ledger().num_done < 8:
+while len(spec_runs(run)) < 24:  # what has just been queued is not cancelled
     time.sleep(0.2)
 ref._driver.cancel()
 try:
     ref.result()
 except EngineError as error:
     print("was cancelled" in str(error))
-left = 24 - run.ledger().num_done
+time.sleep(3)  # long enough for batches to commit what they take for outcomes
+ledger = run.ledger()
+print(0 < ledger.num_done < 24, ledger.num_failed)
 result = open_run(run.experiment_id).resume().result()
-print(left > 0, result.succeeded, result.failed, result.pending, run.check().ok)
+print(result.succeeded, result.failed, result.pending, run.check().ok)
 """
     )
-    assert out.splitlines() == ["True", "True 24 0 0 True"]
+    assert out.splitlines() == ["True", "True 0", "24 0 0 True"]
+
+
+def test_a_cancelled_spec_of_a_workflow_has_no_outcome(farm: Farm) -> None:
+    """Where one spec's run is cancelled, its neighbours are committed, the run says so, and resume runs it."""
+    out = farm.run(
+        GO
+        + SPEC_RUNS
+        + """
+specs = [Sum(a=k, b=k, seconds=6.0 if k == 2 else 0.1) for k in range(5)]
+run, ref = BaseExperiment(runnable=chain).allocate(specs, batch_size=5)
+while "2" not in spec_runs(run):
+    time.sleep(0.2)
+hatchet.runs.cancel(spec_runs(run)["2"])
+result = ref.result()
+print(result.succeeded, result.failed, result.pending, "cancelled" in result.cause)
+result = open_run(run.experiment_id).resume().result()
+print(result.succeeded, result.failed, result.pending, run.check().ok)
+"""
+    )
+    assert out.splitlines() == ["4 0 1 True", "5 0 0 True"]
+
+
+def test_a_workflow_that_waits_too_long_for_a_worker_has_failed(farm: Farm) -> None:
+    """Where a task's own schedule_timeout passes, the spec has failed, and the error says why."""
+    out = farm.run(
+        GO
+        + """
+from plot.flow import late
+run, ref = BaseExperiment(runnable=late).allocate([Sum(a=k, b=k) for k in range(2)])
+result = ref.result()
+print(result.succeeded, result.failed, result.pending)
+print(["schedule_timeout" in text for text in run.errors()["error_message"]])
+"""
+    )
+    assert out.splitlines() == ["0 2 0", "[True, True]"]
 
 
 def test_tasks_of_a_workflow_go_to_workers_with_the_code(new_farm: Callable[..., Farm]) -> None:

@@ -1,9 +1,11 @@
-"""A native workflow of Hatchet: two tasks, one after the other, and two beside each other."""
+"""A native workflow of Hatchet: two tasks, one after the other, two beside each other, and one that no worker fits."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any, Literal
 
 from hatchet_sdk import Context
+from hatchet_sdk.labels import DesiredWorkerLabel
 
 from scythe_runtime import ExperimentInputSpec, ExperimentOutputSpec, ExperimentRegistry
 from scythe_runtime.hatchet import hatchet
@@ -60,3 +62,17 @@ def right(spec: Sum, _ctx: Context) -> dict[str, Any]:
 
 
 ExperimentRegistry.Include(pair)
+
+late = hatchet.workflow(name="late", input_validator=Sum)
+
+
+@late.task(
+    schedule_timeout=timedelta(seconds=2),
+    desired_worker_labels=[DesiredWorkerLabel(key="moon", value="yes", required=True)],
+)
+def never(spec: Sum, _ctx: Context) -> dict[str, Any]:
+    """Wait for a worker on the moon."""
+    return {"a": spec.a}
+
+
+ExperimentRegistry.Include(late)
