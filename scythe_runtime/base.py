@@ -6,16 +6,37 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeAlias
 
-from pydantic import AnyUrl, BaseModel, Field, PlainValidator, WithJsonSchema, field_serializer
+from pydantic import AnyUrl, Field, PlainValidator, WithJsonSchema, field_serializer
 from pydantic.json_schema import SkipJsonSchema
 
-from scythe_runtime.errors import ScytheError
+from scythe_runtime.errors import (
+    ExperimentIndexAdditionalDataDoesNotMatchNRowsError,
+    ExperimentIndexAdditionalDataOverlapsWithSpecError,
+    ExperimentIndexNotSerializableError,
+    ResultFileRefsInDataframesError,
+    ScalarInDataframesError,
+)
 from scythe_runtime.files import FileReferenceMixin, FileValue, replace_files
 from scythe_runtime.layout import RESERVED_FRAMES
 from scythe_runtime.settings import ScytheStorageSettings
 
 if TYPE_CHECKING:
     from pandas import DataFrame, MultiIndex
+
+__all__ = [
+    "REQUIRED_IN_IO_SPEC",
+    "UNALLOCATED",
+    "BaseSpec",
+    "ComputedFeatureValue",
+    "ExperimentIndexAdditionalDataDoesNotMatchNRowsError",
+    "ExperimentIndexAdditionalDataOverlapsWithSpecError",
+    "ExperimentIndexNotSerializableError",
+    "ExperimentInputSpec",
+    "ExperimentOutputSpec",
+    "ResultFileRefsInDataframesError",
+    "ScalarInDataframesError",
+    "user_log",
+]
 
 ComputedFeatureValue: TypeAlias = int | float | str
 
@@ -26,57 +47,6 @@ REQUIRED_IN_IO_SPEC: Final = ("experiment_id", "sort_index")
 """Base fields with a default in Python that the io spec lists as required, as scythe-engine does."""
 
 user_log = logging.getLogger("scythe.experiment")
-
-
-class ExperimentIndexNotSerializableError(ScytheError, TypeError):
-    """A value of a spec cannot be stored, or be a level of an index."""
-
-    def __init__(self, cls: type[BaseModel], problem: str | None = None) -> None:
-        self.cls = cls
-        super().__init__(
-            f"{cls.__name__}: {problem or 'the index data cannot be written as JSON. Use plain values.'}"
-        )
-
-
-class ExperimentIndexAdditionalDataDoesNotMatchNRowsError(ScytheError, ValueError):
-    """The additional index data has another number of rows than was asked for."""
-
-    def __init__(
-        self, n_rows: int, additional_index_data: dict[str, Any] | list[dict[str, Any]]
-    ) -> None:
-        self.n_rows = n_rows
-        self.additional_index_data = additional_index_data
-        super().__init__(
-            f"additional_index_data has {len(additional_index_data)} rows, n_rows is {n_rows}. Give one dict a row."
-        )
-
-
-class ExperimentIndexAdditionalDataOverlapsWithSpecError(ScytheError, ValueError):
-    """Additional index data or a computed feature has the name of a field."""
-
-    def __init__(self, overlapping_keys: list[str]) -> None:
-        self.overlapping_keys = overlapping_keys
-        super().__init__(
-            f"index names that the spec has already: {', '.join(overlapping_keys)}. Rename them."
-        )
-
-
-class ScalarInDataframesError(ScytheError, LookupError):
-    """A user's frame is called scalars."""
-
-    def __init__(self, scalar: object) -> None:
-        self.scalar = scalar
-        super().__init__("`scalars` is the name of the table of scalar outputs. Rename the frame.")
-
-
-class ResultFileRefsInDataframesError(ScytheError, LookupError):
-    """A user's frame is called result_file_refs."""
-
-    def __init__(self, result_file_refs: object) -> None:
-        self.result_file_refs = result_file_refs
-        super().__init__(
-            "`result_file_refs` is the name of the table of output files. Rename the frame."
-        )
 
 
 class BaseSpec(FileReferenceMixin, extra="allow", arbitrary_types_allowed=True):

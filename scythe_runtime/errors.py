@@ -14,6 +14,9 @@ ScytheError
 │   ├── AlreadyExistsError (FileExistsError)   a create put found the key taken
 │   └── StoreUnavailableError (ConnectionError)
 ├── BaseNotFoundError (LookupError)      an experiment, version or run that is not in the store
+├── ExperimentIndexNotSerializableError (TypeError)   a value that cannot be stored
+├── ExperimentIndexAdditionalData…Error (ValueError)  what an index is made of does not fit together
+├── ScalarInDataframesError, ResultFileRefsInDataframesError (LookupError)   a frame with a name of ours
 ├── RunDamagedError (RuntimeError)       a run directory that contradicts itself
 └── EngineError (RuntimeError)
     └── SlotStartError                   a slot could not be started, or the task's module does not import
@@ -141,4 +144,55 @@ class ExperimentRunNotFoundError(BaseNotFoundError):
         super().__init__(
             " ".join(filter(None, [f"Experiment run {where} not found.", hint]))
             + " List the runs: scythe runs"
+        )
+
+
+class ExperimentIndexNotSerializableError(ScytheError, TypeError):
+    """A value of a spec cannot be stored, or be a level of an index."""
+
+    def __init__(self, cls: type[Any], problem: str | None = None) -> None:
+        self.cls = cls
+        super().__init__(
+            f"{cls.__name__}: {problem or 'the index data cannot be written as JSON. Use plain values.'}"
+        )
+
+
+class ExperimentIndexAdditionalDataDoesNotMatchNRowsError(ScytheError, ValueError):
+    """The additional index data has another number of rows than was asked for."""
+
+    def __init__(
+        self, n_rows: int, additional_index_data: dict[str, Any] | list[dict[str, Any]]
+    ) -> None:
+        self.n_rows = n_rows
+        self.additional_index_data = additional_index_data
+        super().__init__(
+            f"additional_index_data has {len(additional_index_data)} rows, n_rows is {n_rows}. Give one dict a row."
+        )
+
+
+class ExperimentIndexAdditionalDataOverlapsWithSpecError(ScytheError, ValueError):
+    """Additional index data or a computed feature has the name of a field."""
+
+    def __init__(self, overlapping_keys: list[str]) -> None:
+        self.overlapping_keys = overlapping_keys
+        super().__init__(
+            f"index names that the spec has already: {', '.join(overlapping_keys)}. Rename them."
+        )
+
+
+class ScalarInDataframesError(ScytheError, LookupError):
+    """A user's frame is called scalars."""
+
+    def __init__(self, scalar: object) -> None:
+        self.scalar = scalar
+        super().__init__("`scalars` is the name of the table of scalar outputs. Rename the frame.")
+
+
+class ResultFileRefsInDataframesError(ScytheError, LookupError):
+    """A user's frame is called result_file_refs."""
+
+    def __init__(self, result_file_refs: object) -> None:
+        self.result_file_refs = result_file_refs
+        super().__init__(
+            "`result_file_refs` is the name of the table of output files. Rename the frame."
         )

@@ -7,7 +7,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scythe_runtime.errors import ScytheError
+from scythe_runtime.errors import (
+    ResultFileRefsInDataframesError,
+    ScalarInDataframesError,
+    ScytheError,
+)
 from scythe_runtime.index import as_frame
 from scythe_runtime.layout import RESERVED_FRAMES
 
@@ -67,8 +71,6 @@ def check_frames(
         ScalarInDataframesError: One is called scalars.
         ResultFileRefsInDataframesError: One is called result_file_refs.
     """
-    from scythe_runtime.base import ResultFileRefsInDataframesError, ScalarInDataframesError
-
     if "scalars" in frames:
         raise ScalarInDataframesError(frames["scalars"])
     if "result_file_refs" in frames:

@@ -10,6 +10,12 @@ import pandas as pd
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
+from scythe_runtime.errors import (
+    ExperimentIndexAdditionalDataDoesNotMatchNRowsError,
+    ExperimentIndexAdditionalDataOverlapsWithSpecError,
+    ExperimentIndexNotSerializableError,
+)
+
 if TYPE_CHECKING:
     from scythe_runtime.base import ExperimentInputSpec
 
@@ -23,11 +29,6 @@ def make_multiindex(
     additional_excludes: frozenset[str],
 ) -> pd.MultiIndex:
     """Return the index of a spec's rows; see `ExperimentInputSpec.make_multiindex`."""
-    from scythe_runtime.base import (
-        ExperimentIndexAdditionalDataDoesNotMatchNRowsError,
-        ExperimentIndexNotSerializableError,
-    )
-
     if isinstance(additional_index_data, list) and len(additional_index_data) != n_rows:
         raise ExperimentIndexAdditionalDataDoesNotMatchNRowsError(n_rows, additional_index_data)
     allocated = spec.as_allocated()
@@ -75,8 +76,6 @@ def _holds_document(annotation: Any) -> bool:
 
 
 def _add(levels: dict[str, Any], more: Mapping[str, Any]) -> None:
-    from scythe_runtime.base import ExperimentIndexAdditionalDataOverlapsWithSpecError
-
     overlap = [name for name in more if name in levels]
     if overlap:
         raise ExperimentIndexAdditionalDataOverlapsWithSpecError(overlap)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from scythe_runtime.base import ExperimentIndexNotSerializableError, ExperimentInputSpec
+from scythe_runtime.base import ExperimentInputSpec
 from scythe_runtime.bulk import validated_columns
 from scythe_runtime.columns import (
     Column,
@@ -22,7 +22,11 @@ from scythe_runtime.columns import (
     models_to_table,
     why_unstorable,
 )
-from scythe_runtime.errors import ExperimentSpecsMismatchError, SpecError
+from scythe_runtime.errors import (
+    ExperimentIndexNotSerializableError,
+    ExperimentSpecsMismatchError,
+    SpecError,
+)
 from scythe_runtime.files import FileValue, file_fields, replace_files, walk_files
 
 if TYPE_CHECKING:
