@@ -3,7 +3,10 @@
 With SCYTHE_TEST_HATCHET=required a machine without Hatchet fails the tests that need it; else they are skipped.
 """
 
+import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,21 +20,31 @@ _RUNS = pytest.StashKey[str]()
 
 @pytest.fixture(scope="session")
 def servers(
-    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config
 ) -> Iterator[tuple[Hatchet, S3Server]]:
-    """Return a Hatchet engine and an S3 server that live as long as the session."""
+    """Return a Hatchet engine and an S3 server that live as long as the session.
+
+    Their folder is none of pytest's, which other sessions may clear: an engine without its database's files
+    refuses every token. It is removed at the end, unless a test has failed: then the logs are there.
+    """
     reason = why_no_hatchet()
     if reason and os.environ.get("SCYTHE_TEST_HATCHET") == "required":
         pytest.fail(f"no Hatchet here: {reason}", pytrace=False)
     if reason:
         pytest.skip(f"no Hatchet here: {reason}")
-    folder = tmp_path_factory.mktemp("servers")
-    engine = Hatchet(folder)
-    s3 = S3Server(folder / "s3")
-    yield engine, s3
-    pytestconfig.stash[_RUNS] = engine.list_runs()
-    s3.close()
-    engine.close()
+    folder = Path(tempfile.mkdtemp(prefix="scythe-servers-"))
+    with contextlib.ExitStack() as stack:
+        engine = Hatchet(folder)
+        stack.callback(engine.close)
+        s3 = S3Server(folder / "s3")
+        stack.callback(s3.close)
+        yield engine, s3
+        with contextlib.suppress(AssertionError):  # its database is gone: the tests have said so
+            pytestconfig.stash[_RUNS] = engine.list_runs()
+    if request.session.testsfailed:
+        print(f"the servers' logs: {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -195,7 +195,8 @@ def test_ctrl_c_leaves_the_run_going(shared_farm: Farm) -> None:
     """Ctrl-C ends the waiting only, and says how to come back; a script that never waits ends at once."""
     waiting = shared_farm.python(
         go("""
-import threading, time
+import signal, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 run, ref = experiment.allocate([Sum(a=1, b=k, seconds=0.05) for k in range(120)], batch_size=4)
 
 def tell():
