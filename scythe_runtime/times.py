@@ -90,7 +90,12 @@ def describe_times(times: pa.Table, manifest: ExperimentRunManifest) -> Iterator
     if manifest.finished is None:
         yield "Batches that are at work count once they are committed."
     elif share >= _BUSY:
-        yield "The slots are busy: more workers, or more slots (SCYTHE_WORKER_SLOTS), make it faster."
+        more = (
+            "slots (SCYTHE_SLOTS), if there are cores for them, or workers by way of Hatchet,"
+            if manifest.engine == "local"
+            else "workers, or more slots on them (SCYTHE_WORKER_SLOTS),"
+        )
+        yield f"The slots are busy: more {more} make it faster."
     elif spent[busiest[0]][0] >= max(lasted_s / 2, _ALONE * seconds.sum() / slots):
         yield "One slot worked while others waited: smaller batches (batch_size=) spread the work."
     elif half < _SHORT_S and manifest.batch_size == 1:

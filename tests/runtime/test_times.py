@@ -35,7 +35,7 @@ def test_each_spec_has_its_time_and_its_slot() -> None:
     times = run_of(seconds).times()
     assert times["sort_index"].tolist() == list(range(20))
     assert times["ok"].all()
-    assert 0.5 <= times["seconds"][13] < 1.5
+    assert 0.5 <= times["seconds"][13] < 5
     assert times["seconds"].drop(13).max() < 0.5
     assert times["worker"].nunique() == 2
     assert times["attempt"].tolist() == [1] * 20
