@@ -1,6 +1,5 @@
 """Native workflows of Hatchet, included as experiments: single specs and batches, failures, recovery."""
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -79,7 +78,7 @@ print(errors["error_where"].tolist(), "flow.py" in errors["traceback"][0])
         "28 2 0 complete-with-failures True",
         "True",
         "[3, 17] ['ValueError', 'ValueError'] ['no luck with 3', 'no luck with 17']",
-        "['flow.py:34', 'flow.py:34'] True",
+        "['flow.py:36', 'flow.py:36'] True",
     ]
 
 
@@ -115,7 +114,7 @@ print(result.succeeded, result.failed, result.pending, run.check().ok)
 """,
     )
     going.at(1)
-    doomed.stop(signal.SIGKILL)
+    farm.kill(doomed)
     farm.worker(script="flow_worker.py", SCYTHE_WORKER_SLOTS="16")
     assert going.end(150) == "16 0 0 True"
 
