@@ -60,6 +60,11 @@ class Farm:
             poll(lambda: self._serves(process), within_s=40, what="the worker serves")
         return process
 
+    def kill(self, worker: Process) -> None:
+        """Kill a worker, and let the engine find it dead at once: by itself it takes half a minute."""
+        worker.stop(signal.SIGKILL)
+        self.engine.forget_heartbeats(worker.popen.pid)
+
     def _serves(self, process: Process) -> bool:
         text = process.log.read_text()
         assert process.popen.poll() is None, text

@@ -259,6 +259,16 @@ class Hatchet:
         self.stop()
         self.postgres.stop()
 
+    def forget_heartbeats(self, pid: int) -> None:
+        """Make a dead worker's last heartbeat older than what the engine waits for."""
+        self.postgres.sql(
+            f"""
+            UPDATE "Worker" SET "lastHeartbeatAt" = "lastHeartbeatAt" - INTERVAL '1 minute'
+            WHERE name LIKE '%-{pid}'
+            """,
+            "hatchet",
+        )
+
     def count_tasks(self) -> int:
         """Return how many task runs the engine has seen, by its own tables."""
         return int(self.postgres.sql("SELECT count(*) FROM v1_task", "hatchet"))

@@ -104,7 +104,7 @@ def test_kill_9_of_a_leaf_worker(new_farm: Callable[..., Farm]) -> None:
     doomed = farm.worker(SCYTHE_WORKER_DOES_FAN="false")
     going = Going(farm)
     going.at(4)
-    doomed.stop(signal.SIGKILL)
+    farm.kill(doomed)
     assert going.end() == WHOLE
 
 
@@ -115,7 +115,7 @@ def test_kill_9_of_a_fan_worker_while_it_waits(new_farm: Callable[..., Farm]) ->
     doomed = farm.worker(SCYTHE_WORKER_DOES_LEAF="false")
     going = Going(farm)
     going.at(4)
-    doomed.stop(signal.SIGKILL)
+    farm.kill(doomed)
     farm.worker(SCYTHE_WORKER_DOES_LEAF="false")
     assert going.end() == WHOLE
     with reading(farm):
@@ -243,7 +243,7 @@ def test_two_runs_at_once_lose_a_worker(new_farm: Callable[..., Farm]) -> None:
     goings = [Going(farm), Going(farm, other)]
     for going in goings:
         going.at(2)
-    doomed.stop(signal.SIGKILL)
+    farm.kill(doomed)
     assert [going.end() for going in goings] == [WHOLE, WHOLE]
     with reading(farm):
         lowest = [min(open_run(going.run_id).table()["total"]) for going in goings]
