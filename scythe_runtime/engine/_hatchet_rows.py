@@ -236,12 +236,10 @@ async def _answer(
         await asyncio.wait({waiting})
     seconds = time.monotonic() - began
     error = waiting.exception()
-    if error is not None:
-        return Answer(_failure(error), seconds)
-    value = waiting.result()
-    if any(name not in value for name in experiment.last_tasks) and await _was_cancelled(
-        client, ref.workflow_run_id
-    ):
+    value = _failure(error) if error is not None else waiting.result()
+    # a task that was cancelled may have told of it as an error
+    whole = isinstance(value, dict) and all(name in value for name in experiment.last_tasks)
+    if not whole and await _was_cancelled(client, ref.workflow_run_id):
         return None
     return Answer(value, seconds)
 
