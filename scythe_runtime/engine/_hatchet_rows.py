@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 100
 _ASK_S: Final = 30.0
-_SHOWN_S: Final = 60.0
-"""How long the engine's API may take to show that a run has ended."""
+_SHOWN_S: Final = 20.0
+"""How long the engine's API may take to show how a run has ended."""
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
@@ -245,14 +245,15 @@ async def _answer(
 
 
 async def _was_cancelled(client: "Hatchet", run_id: str) -> bool:
-    """Return whether a run was cancelled; one whose task waited too long for a worker has failed instead.
+    """Return whether a run without a whole answer was cancelled; one that a task ended has failed instead.
 
-    What the engine does not show to have ended counts as cancelled: nothing is known of its spec.
+    Hatchet may show a run as completed though its last task was cancelled, for a moment or for good. What it
+    does not show to have failed counts as cancelled: nothing is known of its spec.
     """
     deadline = time.monotonic() + _SHOWN_S
     while time.monotonic() < deadline:
         status = await asyncio.to_thread(_status, client, run_id)
-        if status in _ENDED:
+        if status in {"FAILED", "CANCELLED"}:
             return status == "CANCELLED"
         await asyncio.sleep(0.5)
     return True
