@@ -155,7 +155,9 @@ specs = [Sum(a=k, b=k, seconds=6.0 if k == 2 else 0.1) for k in range(5)]
 run, ref = BaseExperiment(runnable=chain).allocate(specs, batch_size=5)
 while "2" not in spec_runs(run):
     time.sleep(0.2)
-hatchet.runs.cancel(spec_runs(run)["2"])
+for _ in range(6):  # what has just been queued is not cancelled
+    hatchet.runs.cancel(spec_runs(run)["2"])
+    time.sleep(0.5)
 result = ref.result()
 print(result.succeeded, result.failed, result.pending, "cancelled" in result.cause)
 result = open_run(run.experiment_id).resume().result()
