@@ -380,7 +380,7 @@ class Root:
         causes: set[tuple[str, str | None]] = set()
         message = ""
         for part in parts:
-            table = self._read(part)
+            table = read_part(self._store, part)
             types, where = (
                 table.column("error_type").to_pylist(),
                 table.column("error_where").to_pylist(),
@@ -407,11 +407,8 @@ class Root:
         return rows_from(sorted(failed))
 
     def _column(self, part: Part, name: str) -> list[Any]:
-        values: list[Any] = self._read(part).column(name).to_pylist()
+        values: list[Any] = read_part(self._store, part).column(name).to_pylist()
         return values
-
-    def _read(self, part: Part) -> Any:
-        return read_part(self._store, part)
 
 
 def next_plan_number(ledger: Ledger) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.batches import RunAddress, TaskRef
 from scythe_runtime.engine._hatchet_tasks import (
+    ENDED,
     RootInput,
     RootOutput,
     metadata,
@@ -37,7 +38,6 @@ _ASK_SHARE: Final = 0.03
 """How much longer than it has to a run may seem to take: the pauses between two questions."""
 _SELDOM_S: Final = 5.0
 _LEAVE_S: Final = 5.0
-_ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
 class HatchetEngine:
@@ -290,7 +290,7 @@ class HatchetDriver:
             return None
         tasks = list(found.task_runs.values())
         status = found.status.value
-        if not (found.done and status in _ENDED):
+        if not (found.done and status in ENDED):
             return None
         if status == "COMPLETED" and tasks and tasks[0].output:
             output = RootOutput.model_validate(tasks[0].output)

@@ -127,14 +127,7 @@ def batch_handler(
 
     def run_batch(work: BatchInput, ctx: "Context") -> BatchOutput:
         plan = plan_at(work.root_uri, work.run_id, work.plan)
-        start = work.batch * plan.batch_size
-        batch = Batch(
-            plan=work.plan,
-            id=work.batch,
-            rows=slice_rows(plan.rows, start, start + plan.batch_size),
-            queue_id=ctx.workflow_run_id,
-            run=RunAddress(work.root_uri, work.run_id, work.task_name, work.root_run_id),
-        )
+        batch = batch_of(work, plan, queue_id=ctx.workflow_run_id)
         most = int(TOGETHER_S / plan.batch_seconds) if plan.batch_seconds else 1
         reports = slots.run(
             experiment,
@@ -170,6 +163,18 @@ def _log(ctx: "Context", lines: list[str]) -> None:
         length += len(line) + 1
     if chunk:
         ctx.log("\n".join(chunk))
+
+
+def batch_of(work: BatchInput, plan: Plan, *, queue_id: str) -> Batch:
+    """Return the batch of a plan that a task of the queue is to run."""
+    start = work.batch * plan.batch_size
+    return Batch(
+        plan=work.plan,
+        id=work.batch,
+        rows=slice_rows(plan.rows, start, start + plan.batch_size),
+        queue_id=queue_id,
+        run=RunAddress(work.root_uri, work.run_id, work.task_name, work.root_run_id),
+    )
 
 
 @lru_cache(maxsize=8)

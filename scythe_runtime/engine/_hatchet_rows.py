@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from scythe_runtime.base import ExperimentInputSpec
 from scythe_runtime.batch import BatchRunner
-from scythe_runtime.batches import Batch, BatchReport, RunAddress, slice_rows
-from scythe_runtime.engine._hatchet_leaf import plan_at
+from scythe_runtime.batches import Batch, BatchReport, RunAddress
+from scythe_runtime.engine._hatchet_leaf import batch_of, plan_at
 from scythe_runtime.engine._hatchet_tasks import (
     BATCH_OF,
+    ENDED,
     BatchInput,
     BatchOutput,
     metadata,
@@ -36,7 +37,6 @@ _AT_ONCE: Final = 100
 _ASK_S: Final = 30.0
 _SHOWN_S: Final = 20.0
 """How long the engine's API may take to show how a run has ended."""
-_ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +136,7 @@ def rows_handler(
 
     async def run_rows(work: BatchInput, ctx: "DurableContext") -> BatchOutput:
         plan = await asyncio.to_thread(plan_at, work.root_uri, work.run_id, work.plan)
-        start = work.batch * plan.batch_size
-        batch = Batch(
-            plan=work.plan,
-            id=work.batch,
-            rows=slice_rows(plan.rows, start, start + plan.batch_size),
-            queue_id=ctx.workflow_run_id,
-            run=RunAddress(work.root_uri, work.run_id, work.task_name, work.root_run_id),
-        )
+        batch = batch_of(work, plan, queue_id=ctx.workflow_run_id)
         runner = await asyncio.to_thread(RowsRunner, cast("RunAddress", batch.run), experiment)
         rows = await asyncio.to_thread(runner.rows, batch)
         # of whom a row's spec is none, nothing is started
@@ -226,7 +219,7 @@ async def _answer(
         await asyncio.wait({waiting}, timeout=_ASK_S)
         if not waiting.done():
             status = await asyncio.to_thread(_status, client, ref.workflow_run_id)
-            if status in _ENDED:
+            if status in ENDED:
                 await asyncio.wait({waiting}, timeout=5.0)
             elif status is not None:
                 await asyncio.wait({waiting}, timeout=_ASK_S)

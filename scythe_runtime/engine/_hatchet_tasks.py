@@ -29,6 +29,9 @@ RUN_KEY: Final = "run"
 BATCH_OF: Final = "batch_of"
 """The key of a batch's metadata that holds the run's id; unlike other keys it is on batches only."""
 
+ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+"""Statuses that the engine's API shows of a run that is over."""
+
 
 class RootInput(BaseModel, frozen=True):
     """A run, and what to do with it.
