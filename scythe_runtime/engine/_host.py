@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 from scythe_runtime.engine._kill import kill_group, kill_marked
 from scythe_runtime.engine._server import server_command
@@ -47,7 +46,7 @@ class Host:
         """
         ours, theirs = socket.socketpair()
         try:
-            with theirs, Path(setup.log_path("slot-server")).open("ab") as log:
+            with theirs, setup.output("slot-server") as log:
                 process = subprocess.Popen(
                     server_command(setup, theirs.fileno()),
                     stdin=subprocess.DEVNULL,

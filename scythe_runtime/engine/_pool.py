@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal
@@ -34,7 +35,8 @@ class SlotPool:
         slots: Number of slots, at least 1.
         timeout_s: Bound of one row's time in seconds; None: none.
         log_dir: Folder for what slots print (`slot-<n>.log`; `slot-server.log` while the task is
-            loaded) and for the tracebacks of crashes in native code; None: nowhere.
+            loaded) and for the tracebacks of crashes in native code; None: none.
+        prints: Without a folder: whether what slots print goes where this process prints, or nowhere.
         start: "server" forks slots from a process that has loaded the task, "popen" starts a Python
             for each; "auto" forks on Linux unless the task's module starts threads when imported,
             or the environment says SCYTHE_SLOT_START=popen.
@@ -50,6 +52,7 @@ class SlotPool:
         slots: int,
         timeout_s: float | None,
         log_dir: Path | None = None,
+        prints: bool = False,
         start: Literal["auto", "server", "popen"] = "auto",
         tells: bool = False,
     ) -> None:
@@ -68,6 +71,7 @@ class SlotPool:
             runner_args=tuple(runner_args),
             argv=tuple(sys.argv) or ("",),
             log_dir=str(log_dir.absolute()) if log_dir else None,
+            prints=prints,
             start=how,
             tells=tells,
         )
@@ -95,6 +99,7 @@ class SlotPool:
         done: Callable[[Batch, BatchReport], None],
         *,
         should_stop: Callable[[], bool] = lambda: False,
+        unwanted: Callable[[], bool] = lambda: False,
         said: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         """Run batches and return when all their rows are committed.
@@ -105,6 +110,8 @@ class SlotPool:
                 lost its slot, as soon as it is committed.
             should_stop: Asked all the time; once it says True nothing new is begun, and this
                 returns when the batches at work are committed.
+            unwanted: Asked all the time; once it says True the slots that are at these batches are killed, and
+                this returns.
             said: Called on a thread of the pool's own, so it must not wait, with lines that specs have
                 logged; only where the pool was made to tell them.
 
@@ -117,20 +124,20 @@ class SlotPool:
         events: SimpleQueue[Event] = SimpleQueue()
         running: set[Job] = set()
         rest: Iterator[Batch] = iter(batches)
-        more, stopping = True, False
+        more, stopping, kill = True, False, False
         try:
             while more or running:
+                if unwanted():
+                    kill = True
+                    return
                 if not stopping and should_stop():
                     stopping, more = True, False
                     self._watch.drop_waiting(frozenset(running))
-                while more and len(running) < 2 * self._slots:
-                    batch = next(rest, None)
-                    if batch is None:
-                        more = False
-                        break
+                for batch in islice(rest, 2 * self._slots - len(running)) if more else ():
                     job = Job(batch, events, said=said)
                     running.add(job)
                     self._watch.submit(job)
+                more = more and len(running) == 2 * self._slots
                 if not running:
                     return
                 try:
@@ -146,7 +153,7 @@ class SlotPool:
                     running.discard(event.job)
                 done(event.piece, event.report)
         finally:
-            self._watch.withdraw(frozenset(running))
+            self._watch.withdraw(frozenset(running), kill=kill)
 
     def run_one(self, batch: Batch) -> list[BatchReport]:
         """Run one batch and return a report for each piece of it; for several threads at a time.

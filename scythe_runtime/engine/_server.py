@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from scythe_runtime.engine._kill import (
@@ -140,10 +139,10 @@ class _Server:
         signal.signal(signal.SIGCHLD, self._sigchld or signal.SIG_DFL)
         for end in (self._channel, self._wake_in, self._wake_out):
             end.close()
-        log = os.open(self._setup.log_path(f"slot-{slot}"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for stream in (1, 2):
-            os.dup2(log, stream)
-        os.close(log)
+        with self._setup.output(f"slot-{slot}") as log:
+            if log is not None:
+                for stream in (1, 2):
+                    os.dup2(log, stream)
         become_slot(self._marker(serial))
         if "numpy.random" in sys.modules:  # the state was copied; `random` does this by itself
             sys.modules["numpy.random"].seed()
@@ -153,7 +152,7 @@ class _Server:
 
     def _popen(self, serial: int, slot: int, sock_fd: int, word_fd: int) -> int:
         command = [sys.executable, "-c", BOOT.format(module="_slot"), self._setup.to_json()]
-        with Path(self._setup.log_path(f"slot-{slot}")).open("ab") as log:
+        with self._setup.output(f"slot-{slot}") as log:
             process = subprocess.Popen(
                 [*command, str(sock_fd), str(word_fd)],
                 stdin=subprocess.DEVNULL,

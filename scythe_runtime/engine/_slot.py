@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -38,7 +38,8 @@ class Setup:
         runner: "module:attribute" of what makes the `BatchRunner`.
         runner_args: Its arguments.
         argv: The driver's command line, which a script may read again.
-        log_dir: Where slots write what they print; None: nowhere.
+        log_dir: The folder in which slots write what they print; None: there is none.
+        prints: Where there is none: whether they print where the driver prints, or nowhere.
         start: "server": slots are forked; "popen": started afresh; "auto": forked where it is safe.
         tells: Whether what specs log is told to the driver.
     """
@@ -49,6 +50,7 @@ class Setup:
     argv: tuple[str, ...]
     log_dir: str | None
     start: str
+    prints: bool = False
     tells: bool = False
 
     def to_json(self) -> str:
@@ -66,12 +68,19 @@ class Setup:
             argv=tuple(value["argv"]),
             log_dir=value["log_dir"],
             start=value["start"],
+            prints=value["prints"],
             tells=value["tells"],
         )
 
-    def log_path(self, name: str) -> str:
-        """Return the file that takes what a process prints."""
-        return str(Path(self.log_dir) / f"{name}.log") if self.log_dir else os.devnull
+    @contextlib.contextmanager
+    def output(self, name: str) -> Iterator[int | None]:
+        """Yield the file descriptor that takes what a process prints; None: that of its parent."""
+        if self.log_dir is None and self.prints:
+            yield None
+            return
+        path = Path(self.log_dir) / f"{name}.log" if self.log_dir else Path(os.devnull)
+        with path.open("ab") as file:
+            yield file.fileno()
 
     def load(self) -> Callable[..., BatchRunner]:
         """Import the task and return what makes the runner.

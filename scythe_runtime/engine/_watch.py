@@ -110,11 +110,11 @@ class Watch:
         """Drop what no slot has begun of these jobs."""
         self._ask(lambda: self._drop_waiting(jobs))
 
-    def withdraw(self, jobs: frozenset[Job]) -> None:
-        """Forget jobs: what a slot has begun is finished, the rest is dropped, nothing is told."""
+    def withdraw(self, jobs: frozenset[Job], *, kill: bool = False) -> None:
+        """Forget jobs: nothing is told, what no slot has begun is dropped, the rest finished or killed."""
         for job in jobs:
             job.withdrawn = True
-        self._ask(lambda: self._jobs.difference_update(jobs))
+        self._ask(lambda: self._forget_jobs(jobs, kill=kill))
 
     def states(self) -> list[SlotState]:
         """Return what each slot is doing."""
@@ -227,6 +227,12 @@ class Watch:
                     self._jobs.discard(job)
                     job.events.put(Dropped(job))
 
+    def _forget_jobs(self, jobs: frozenset[Job], *, kill: bool) -> None:
+        self._jobs.difference_update(jobs)
+        for slot in self._slots if kill and self._host is not None else ():
+            if slot.at_work and slot.at_work[0] in jobs and not slot.overran:
+                self._kill(slot)
+
     def _replace(self, job: Job, pieces: list[Work]) -> None:
         if not job.withdrawn:
             job.open += len(pieces) - 1
@@ -242,6 +248,11 @@ class Watch:
         self._later.clear()
 
     # --- slots
+
+    def _kill(self, slot: _Slot) -> None:
+        assert self._host is not None
+        slot.overran = slot.word.read()
+        self._host.kill_slot(slot.serial)
 
     def _begin_slot(self, number: int) -> None:
         assert self._host is not None
