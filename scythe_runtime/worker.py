@@ -276,11 +276,11 @@ class ScytheWorkerConfig(EnvironmentSettings):
         labels = self.labels | {SLOTS_LABEL: self.computed_slots if self.DOES_LEAF else 0}
         workflows = [with_shares(workflow) for workflow in additional_workflows]
         for experiment in experiments:
-            leader = Leader(client, experiment)
+            leader = Leader(client, experiment, slots.leave)
             tasks = declare(
                 client,
                 experiment,
-                run_batch=rows_handler(client, experiment)
+                run_batch=rows_handler(client, experiment, slots.leave)
                 if isinstance(experiment, WorkflowExperiment)
                 else batch_handler(experiment, slots),
                 lead=leader.lead,
@@ -303,7 +303,7 @@ class ScytheWorkerConfig(EnvironmentSettings):
             usual = signal.getsignal(number)
 
             def leave(signum: int, frame: FrameType | None, usual: Any = usual) -> None:
-                slots.leave()
+                slots.leave.begin()
                 grace = threading.Timer(self.GRACE.total_seconds(), slots.close)
                 grace.daemon = True
                 grace.start()

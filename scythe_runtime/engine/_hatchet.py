@@ -212,11 +212,11 @@ class HatchetDriver:
         return self._ending
 
     def cancel(self) -> None:
-        """Cancel the root and its batches; what is committed stays for `resume`."""
-        from scythe_runtime.engine._hatchet_root import cancel_batches
+        """Cancel the root, its nodes and its batches; what is committed stays for `resume`."""
+        from scythe_runtime.engine._hatchet_cancel import cancel_run
 
         self._client.runs.cancel(self._queue_id)
-        cancel_batches(self._client, self._address.run_id)
+        cancel_run(self._client, self._address.run_id)
 
     def interrupt(self) -> str:
         """Leave the run alone, and return how to come back to it."""

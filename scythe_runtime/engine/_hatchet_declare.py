@@ -38,7 +38,6 @@ PREFETCH: Final = 2
 _SHARED: Final = "_scythe_shares"
 _SDK_SCHEDULE: Final = timedelta(minutes=5)
 _RETRIES: Final = 10
-_BACKOFF: Final[dict[str, Any]] = {"backoff_factor": 2.0, "backoff_max_seconds": 30}
 
 RunBatch = Callable[[BatchInput, Any], BatchOutput]
 RunRows = Callable[[BatchInput, Any], Coroutine[Any, Any, BatchOutput]]
@@ -94,7 +93,6 @@ def declare(
         "schedule_timeout": node_schedule,
         "execution_timeout": node_execution,
         "retries": _RETRIES,
-        **_BACKOFF,
     }
     leaf: dict[str, Any] = {
         "input_validator": BatchInput,
@@ -102,7 +100,6 @@ def declare(
         "schedule_timeout": whole_seconds(schedule_s),
         "execution_timeout": whole_seconds(None),  # a spec's own bound is kept by its slot
         "retries": _RETRIES,  # of batches that a worker gave back; a spec's own are counted in its slot
-        **_BACKOFF,
         "desired_worker_labels": wanted_labels(options.desired_worker_labels),
         **options.task_config,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.batches import Batch, BatchReport, RunAddress, slice_rows
 from scythe_runtime.engine._hatchet_gate import Gate, HandedBack
+from scythe_runtime.engine._hatchet_leave import Leave
 from scythe_runtime.engine._hatchet_tasks import BatchInput, BatchOutput, spec_timeout_s
 from scythe_runtime.engine._load import task_ref
 from scythe_runtime.engine._pool import SlotPool
@@ -32,6 +33,9 @@ class Slots:
 
     Args:
         size: How many batches run at a time, over all experiments.
+
+    Attributes:
+        leave: Whether this worker shuts down.
     """
 
     def __init__(self, size: int) -> None:
@@ -39,17 +43,12 @@ class Slots:
         self._gate = Gate(size)
         self._pools: dict[str, SlotPool] = {}
         self._lock = threading.Lock()
-        self._leaving = threading.Event()
-
-    @property
-    def leaving(self) -> bool:
-        """Whether this worker shuts down."""
-        return self._leaving.is_set()
+        self.leave = Leave()
 
     def start(self, experiment: Experiment[Any, Any]) -> SlotPool:
         """Return the pool of an experiment, started."""
         with self._lock:
-            if self.leaving:
+            if self.leave.begun:
                 raise HandedBack("this worker shuts down")
             pool = self._pools.get(experiment.name)
             if pool is None or pool.broken:
@@ -58,6 +57,7 @@ class Slots:
                     runner="scythe_runtime.batch:Runners",
                     slots=self.size,
                     timeout_s=spec_timeout_s(experiment.options),
+                    prints=True,
                     tells=True,
                 )
                 pool.start()
@@ -95,25 +95,25 @@ class Slots:
                     [whole],
                     lambda _, report: reports.append(report),
                     should_stop=unwanted,
+                    # who has cancelled it wants the slot; who leaves gives it time
+                    unwanted=lambda: unwanted() and not self.leave.begun,
                     said=said,
                 )
             except EngineError:
-                if self.leaving:
+                if self.leave.begun:
                     raise HandedBack("this worker shuts down") from None
                 raise
             if sum(r.succeeded + r.failed for r in reports) < sum(map(len, whole.rows)):
                 raise HandedBack("not finished")
             return reports
 
-        return self._gate.run(batch, work, most=most, unwanted=lambda: self.leaving or cancelled())
-
-    def leave(self) -> None:
-        """Begin nothing more; what is at work goes on."""
-        self._leaving.set()
+        return self._gate.run(
+            batch, work, most=most, unwanted=lambda: self.leave.begun or cancelled()
+        )
 
     def close(self) -> None:
         """Kill the slots; what is at work is handed back."""
-        self.leave()
+        self.leave.begin()
         with self._lock:
             pools = list(self._pools.values())
         for pool in pools:
@@ -126,6 +126,10 @@ def batch_handler(
     """Return what runs a batch for the queue."""
 
     def run_batch(work: BatchInput, ctx: "Context") -> BatchOutput:
+        with slots.leave.tells(ctx):
+            return run(work, ctx)
+
+    def run(work: BatchInput, ctx: "Context") -> BatchOutput:
         plan = plan_at(work.root_uri, work.run_id, work.plan)
         batch = batch_of(work, plan, queue_id=ctx.workflow_run_id)
         most = int(TOGETHER_S / plan.batch_seconds) if plan.batch_seconds else 1

@@ -8,14 +8,15 @@ to commit: an engine that restarts, or its database, loses answers.
 
 import asyncio
 import contextlib
-import datetime as dt
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.batches import Batch, count_rows
+from scythe_runtime.engine._hatchet_cancel import cancel_tasks
 from scythe_runtime.engine._hatchet_fleet import slots_of, workers_of
 from scythe_runtime.engine._hatchet_leaf import plan_at, store_at
+from scythe_runtime.engine._hatchet_leave import Leave
 from scythe_runtime.engine._hatchet_tasks import (
     BATCH_OF,
     BatchInput,
@@ -57,14 +58,20 @@ class Leader:
     Args:
         client: Of this worker.
         experiment: Which.
+        leave: Whether this worker shuts down: then others lead.
     """
 
-    def __init__(self, client: "Hatchet", experiment: Experiment[Any, Any]) -> None:
+    def __init__(self, client: "Hatchet", experiment: Experiment[Any, Any], leave: Leave) -> None:
         self._client = client
         self._experiment = experiment
+        self._leave = leave
 
     async def lead(self, work: RootInput, ctx: "DurableContext") -> RootOutput:
         """Lead a run from wherever it is to its final tables."""
+        async with self._leave.hands_over(self._client, ctx):
+            return await self._lead(work, ctx)
+
+    async def _lead(self, work: RootInput, ctx: "DurableContext") -> RootOutput:
         root = await asyncio.to_thread(self._root, work)
         steps, lost = root.steps(), 0
         while (step := await asyncio.to_thread(next, steps, None)) is not None:
@@ -84,9 +91,10 @@ class Leader:
             seconds=ending.seconds,
         )
 
-    async def scatter(self, work: NodeInput, _ctx: "DurableContext") -> NodeOutput:
+    async def scatter(self, work: NodeInput, ctx: "DurableContext") -> NodeOutput:
         """Run a node of the tree."""
-        return await self._scatter(work)
+        async with self._leave.hands_over(self._client, ctx):
+            return await self._scatter(work)
 
     async def _scatter(self, work: NodeInput) -> NodeOutput:
         """Run a node's children, or its batches where it has none."""
@@ -208,10 +216,12 @@ class Leader:
         answers = asyncio.gather(
             *[task.aio_run_many(some, return_exceptions=True) for some in slices]
         )
+        answers.add_done_callback(
+            lambda all_: all_.cancelled() or all_.exception()
+        )  # or it is logged
         stored = asyncio.create_task(done.wait())
         try:
-            either: set[asyncio.Future[Any]] = {answers, stored}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await self._leave.wait_for_one(answers, stored)
             if not answers.done():
                 answers.cancel()
                 await asyncio.wait({answers})
@@ -242,7 +252,7 @@ class Leader:
             await asyncio.to_thread(root.recount)
             if root.over_budget:
                 # again and again: what has just been queued is not found at once
-                await asyncio.to_thread(cancel_batches, self._client, work.run_id)
+                await asyncio.to_thread(cancel_tasks, self._client, BATCH_OF, work.run_id)
                 continue
             pause_s = min(10.0, 1.5 * pause_s)
 
@@ -296,16 +306,6 @@ class _Done:
             rows += max(0, stop - max(start, end))
             plan, end = folder, max(end, stop)
         return rows
-
-
-def cancel_batches(client: "Hatchet", run_id: str) -> None:
-    """Cancel the batches of a run that are queued or at work, as far as the engine finds them now."""
-    from hatchet_sdk import BulkCancelReplayOpts, RunFilter
-
-    since = dt.datetime.now(dt.UTC) - dt.timedelta(days=30)
-    client.runs.bulk_cancel(
-        BulkCancelReplayOpts(filters=RunFilter(since=since, additional_metadata={BATCH_OF: run_id}))
-    )
 
 
 def _node_labels(node: NodeInput) -> dict[str, str]:

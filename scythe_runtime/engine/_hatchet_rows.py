@@ -17,6 +17,7 @@ from scythe_runtime.base import ExperimentInputSpec
 from scythe_runtime.batch import BatchRunner
 from scythe_runtime.batches import Batch, BatchReport, RunAddress
 from scythe_runtime.engine._hatchet_leaf import batch_of, plan_at
+from scythe_runtime.engine._hatchet_leave import Leave
 from scythe_runtime.engine._hatchet_tasks import (
     BATCH_OF,
     ENDED,
@@ -127,7 +128,7 @@ def _spec(
 
 
 def rows_handler(
-    client: "Hatchet", experiment: WorkflowExperiment
+    client: "Hatchet", experiment: WorkflowExperiment, leave: Leave
 ) -> "Callable[[BatchInput, DurableContext], Coroutine[Any, Any, BatchOutput]]":
     """Return what runs a batch of a native workflow for the queue."""
     from hatchet_sdk import NonRetryableException
@@ -135,6 +136,10 @@ def rows_handler(
     labels = _labels(experiment)
 
     async def run_rows(work: BatchInput, ctx: "DurableContext") -> BatchOutput:
+        async with leave.hands_over(client, ctx):
+            return await run(work, ctx)
+
+    async def run(work: BatchInput, ctx: "DurableContext") -> BatchOutput:
         plan = await asyncio.to_thread(plan_at, work.root_uri, work.run_id, work.plan)
         batch = batch_of(work, plan, queue_id=ctx.workflow_run_id)
         runner = await asyncio.to_thread(RowsRunner, cast("RunAddress", batch.run), experiment)
@@ -160,9 +165,12 @@ def rows_handler(
             refs += await experiment.workflow.aio_run_many(
                 items[i : i + _AT_ONCE], wait_for_result=False
             )
-        rest = iter(
-            await asyncio.gather(*[_answer(client, experiment, ref, began) for ref in refs])
-        )
+        waiting = asyncio.gather(*[_answer(client, experiment, ref, began) for ref in refs])
+        try:
+            await leave.wait_for_one(waiting)
+            rest = iter(await waiting)
+        finally:
+            waiting.cancel()
         answers = [
             Answer(row.spec, 0.0) if isinstance(row.spec, Failure) else next(rest) for row in rows
         ]

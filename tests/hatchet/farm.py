@@ -101,9 +101,10 @@ class Farm:
                 patch.setenv(name, value)
         return patch
 
-    def logs(self) -> str:
-        """Return what the workers have printed."""
-        return "\n".join(f"--- {w.log.name}\n{w.log.read_text()[-4000:]}" for w in self._workers)
+    def logs(self, *, whole: bool = False) -> str:
+        """Return what the workers have printed, or how it ends."""
+        start = 0 if whole else -4000
+        return "\n".join(f"--- {w.log.name}\n{w.log.read_text()[start:]}" for w in self._workers)
 
     def close(self) -> None:
         """End all workers."""

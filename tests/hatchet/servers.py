@@ -247,9 +247,15 @@ class Hatchet:
             self._process.stop(how)
             self._process = None
 
-    def restart(self, how: int = signal.SIGTERM) -> None:
-        """End the engine and start it again, without the minute in which it waits for its dead self."""
+    def restart(self, how: int = signal.SIGTERM, *, version: str = VERSION) -> None:
+        """End the engine and start it again, without the minute in which it waits for its dead self.
+
+        Args:
+            how: The signal.
+            version: What the engine says that it is from now on.
+        """
         self.stop(how)
+        self._env["SERVER_VERSION_OVERRIDE"] = version
         for table in ("SchedulerPartition", "ControllerPartition", "TenantWorkerPartition"):
             self.postgres.sql(f'DELETE FROM "{table}"', "hatchet")
         self.start()
@@ -267,6 +273,20 @@ class Hatchet:
             WHERE name LIKE '%-{pid}'
             """,
             "hatchet",
+        )
+
+    def tasks_at_work(self, pid: int, name: str) -> int:
+        """Return how many tasks of a name the engine has given to a worker and not taken back, by its tables."""
+        return int(
+            self.postgres.sql(
+                f"""
+                SELECT count(*) FROM v1_task_runtime r
+                JOIN v1_task t ON (t.id, t.inserted_at) = (r.task_id, r.task_inserted_at)
+                JOIN "Worker" w ON w.id = r.worker_id
+                WHERE w.name LIKE '%-{pid}' AND t.action_id LIKE '{name}:%'
+                """,
+                "hatchet",
+            )
         )
 
     def count_tasks(self) -> int:

@@ -22,6 +22,9 @@ pytestmark = pytest.mark.timeout(240)
 
 N = 160
 
+ADD = "scythe_experiment_add"
+"""The name of what they run, and of its batches' task."""
+
 TELL = """
 def tell(run, result):
     table, errors = run.table(), run.errors()
@@ -138,13 +141,32 @@ def test_sigterm_hands_back(new_farm: Callable[..., Farm]) -> None:
     """A worker that is told to end gives back what it cannot finish in its grace time, and exits with 0."""
     farm = new_farm()
     leaving = farm.worker(SCYTHE_WORKER_GRACE="1s")
-    slow = GO.replace("seconds=0.1", "seconds=1.5").replace(f"range({N})", "range(24)")
-    going = Going(farm, slow)
+    slow = GO.replace("seconds=0.1", "seconds=1").replace(f"range({N})", "range(58)")
+    going = Going(farm, slow.replace('"raise" if k == 33 else ', ""))
     going.at(1)
-    farm.worker()
+    other = farm.worker()
+    has = farm.engine.tasks_at_work
+    poll(lambda: has(other.popen.pid, ADD), within_s=30, what="the other worker has batches too")
     leaving.popen.send_signal(signal.SIGTERM)
-    assert leaving.popen.wait(25) == 0, farm.logs()
-    assert going.end() == "24 0 0 True True"
+    poll(lambda: has(other.popen.pid, f"{ADD}-run"), within_s=10, what="the other worker leads")
+    assert leaving.popen.wait(20) == 0, farm.logs()
+    assert going.end(40) == "58 0 0 True True"
+
+
+def test_sigterm_of_a_worker_that_only_leads(new_farm: Callable[..., Farm]) -> None:
+    """While no batch ends that would wake the root, another worker leads within seconds all the same."""
+    farm = new_farm()
+    leaf = farm.worker(SCYTHE_WORKER_DOES_FAN="false")
+    fans = [farm.worker(SCYTHE_WORKER_DOES_LEAF="false") for _ in range(2)]
+    slow = GO.replace("seconds=0.1", "seconds=18").replace("batch_size=5", "batch_size=1")
+    going = Going(farm, slow.replace(f"range({N})", "range(2)"))
+    has = farm.engine.tasks_at_work
+    poll(lambda: has(leaf.popen.pid, f"{ADD}%") == 2, within_s=30, what="both batches are at work")
+    leaving, other = sorted(fans, key=lambda fan: -has(fan.popen.pid, f"{ADD}-run"))
+    leaving.popen.send_signal(signal.SIGTERM)
+    poll(lambda: has(other.popen.pid, f"{ADD}-run"), within_s=10, what="the other worker leads")
+    assert leaving.popen.wait(20) == 0, farm.logs()
+    assert going.end(40) == "2 0 0 True True"
 
 
 def test_a_cancelled_root_and_resume(new_farm: Callable[..., Farm]) -> None:
@@ -163,6 +185,35 @@ run = open_run("{going.run_id}")
 tell(run, run.resume().result())
 """)
     assert out.strip() == WHOLE
+
+
+def test_cancelling_leaves_nothing_in_the_queue(new_farm: Callable[..., Farm]) -> None:
+    """A run that is cancelled while its batches are being queued ends: none is begun afterwards; resume goes on."""
+    farm = new_farm()
+    farm.worker()
+    out = farm.run(
+        f"""
+import time
+from plot.task import *
+from scythe_runtime import BaseExperiment
+from scythe_runtime.scatter_gather import RecursionMap
+{TELL}
+specs = [Sum(a=1, b=k, seconds=0.02) for k in range(600)]
+run, ref = BaseExperiment(runnable=add, run_name="plot").allocate(
+    specs, batch_size=1, recursion_map=RecursionMap(factor=4, max_depth=1)
+)
+while not any(plan.id.startswith("0001-main") for plan in run.ledger().plans):
+    time.sleep(0.02)
+ref._driver.cancel()
+time.sleep(1)  # what was being put
+before = run.ledger().num_done
+time.sleep(5)
+print(before < 600, run.ledger().num_done == before)
+tell(run, run.resume().result())
+""",
+        within_s=150,
+    )
+    assert out.splitlines() == ["True True", "600 0 0 True True"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
@@ -248,3 +299,23 @@ def test_two_runs_at_once_lose_a_worker(new_farm: Callable[..., Farm]) -> None:
     with reading(farm):
         lowest = [min(open_run(going.run_id).table()["total"]) for going in goings]
     assert lowest == [1.0, 1000.0]
+
+
+def test_cancelling_frees_the_slots(new_farm: Callable[..., Farm]) -> None:
+    """What is at work when a run is cancelled is killed: another run need not wait for it."""
+    farm = new_farm()
+    worker = farm.worker()
+    out = farm.run(
+        """
+import time
+from plot.task import *
+from scythe_runtime import BaseExperiment
+experiment = BaseExperiment(runnable=add, run_name="plot")
+run, ref = experiment.allocate([Sum(a=1, b=k, seconds=600) for k in range(4)], batch_size=1)
+time.sleep(4)
+ref._driver.cancel()
+run, ref = experiment.allocate([Sum(a=1, b=k) for k in range(20)])
+print(ref.result().succeeded, run.check().ok)
+"""
+    )
+    assert out.strip() == "20 True", worker.log.read_text()

@@ -4,7 +4,7 @@ import base64
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -96,6 +96,36 @@ def test_mistakes_of_a_worker_and_of_who_allocates(farm: Farm, mistake: str) -> 
         assert changed["HATCHET_CLIENT_TOKEN"][:40] not in err or mistake == "no token"
     assert time.monotonic() - began < 2 * 10, "two processes on a busy machine: ten seconds each"
     assert not (farm.folder / "runs").exists()
+
+
+@pytest.fixture
+def old_engine(farm: Farm) -> Iterator[str]:
+    """Return the version that the engine says it is meanwhile."""
+    version = "v0.87.9"
+    farm.engine.restart(version=version)
+    yield version
+    farm.engine.restart()
+
+
+def test_an_engine_that_is_too_old(farm: Farm, old_engine: str) -> None:
+    """Worker, who allocates and doctor say which version it is and which is needed; nothing begins."""
+    doctor = (
+        "import sys; from scythe_runtime.cli import main; sys.argv = ['scythe', 'doctor']; main()"
+    )
+    for command, code in ((["worker.py"], 2), (["-c", ALLOCATE], 2), (["-c", doctor], 1)):
+        done = subprocess.run(
+            [*farm.command, *command],
+            env=farm.env,
+            cwd=farm.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert f"says that it is {old_engine}; v0.88.1 or newer is needed. Update it" in said
+        assert "Traceback" not in said
 
 
 def test_a_worker_without_work_says_so(farm: Farm) -> None:

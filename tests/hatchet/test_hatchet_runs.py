@@ -3,6 +3,7 @@
 import re
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -313,6 +314,51 @@ print(sorted(lines) == list(range(n)), wrong, requests <= 40, requests)
 """)
     )
     assert out.split()[:3] == ["True", "0", "True"], out
+
+
+def test_the_size_of_batches_is_learned(shared_farm: Farm) -> None:
+    """By the canary's seconds a batch is 30 s of work; where the whole run is shorter, one batch a slot."""
+    out = shared_farm.run(
+        go("""
+import time
+from scythe_runtime.ledger import read_ledger
+
+def size(specs):
+    run, ref = experiment.allocate(specs)
+    while True:
+        plans = [p for p in run.ledger().plans if p.id == "0001-main"]
+        if plans:
+            ref._driver.cancel()
+            return plans[0].batch_size, plans[0].batch_seconds, plans[0].num_batches
+        time.sleep(0.2)
+
+print(*size([Sum(a=1, b=k, seconds=0.25) for k in range(2000)]))
+print(*size([Sum(a=1, b=k, seconds=0.01) for k in range(400)]))
+""")
+    )
+    (long, long_s, _), (short, short_s, batches) = (
+        map(float, line.split()) for line in out.splitlines()
+    )
+    assert 80 <= long <= 120
+    assert 20 <= long_s <= 31
+    assert (short, batches) == (196, 2)
+    assert 1.9 <= short_s <= 6
+
+
+def test_what_functions_print_is_in_the_workers_output(shared_farm: Farm) -> None:
+    """Each line that a function prints, or logs, is once in what its worker prints: the log of a container."""
+    shared_farm.run(
+        go("""
+specs = [Sum(a=1, b=k, fate="log" if k % 2 else "print") for k in range(3000, 3040)]
+run, ref = experiment.allocate(specs, batch_size=5)
+assert ref.result().succeeded == 40
+""")
+    )
+    lines = Counter(shared_farm.logs(whole=True).splitlines())
+    for k in range(3000, 3040, 2):
+        assert lines[f"to itself about {k}"] == 1
+        assert lines[f"aloud about {k}"] == 1
+        assert lines[f"[{k - 2999}] thinking about {k + 1}"] == 1
 
 
 def test_a_function_that_holds_the_interpreter_costs_no_heartbeat(shared_farm: Farm) -> None:

@@ -1,6 +1,7 @@
 """Experiments that do on request what goes wrong in real ones."""
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,7 @@ class Sum(ExperimentInputSpec):
     a: float
     b: int = Field(ge=0)
     seconds: float = 0.0
-    fate: Literal["fine", "raise", "kill", "spin", "log"] = "fine"
+    fate: Literal["fine", "raise", "kill", "spin", "log", "print"] = "fine"
 
 
 class Total(ExperimentOutputSpec):
@@ -38,6 +39,9 @@ def add(input_spec: Sum) -> Total:
     time.sleep(input_spec.seconds if input_spec.fate != "spin" else 0)
     if input_spec.fate == "log":
         input_spec.log(f"thinking about {input_spec.b}")
+    if input_spec.fate == "print":
+        print(f"to itself about {input_spec.b}")
+        print(f"aloud about {input_spec.b}", file=sys.stderr)
     if input_spec.fate == "raise":
         raise ValueError(f"no luck with {input_spec.b}")
     if input_spec.fate == "kill":
