@@ -72,6 +72,7 @@ class PlainModels:
         validators: Of its stored fields: a list at a time, in the order of the columns.
         names: Those fields.
         shared: Values of other fields, the same for all.
+        unvalidated: Further fields that records have a value of, after those of the columns.
     """
 
     def __init__(
@@ -80,16 +81,21 @@ class PlainModels:
         validators: Sequence[SchemaValidator],
         names: Sequence[str],
         shared: Mapping[str, Any],
+        unvalidated: Sequence[str],
     ) -> None:
         self._model = model
         self._validators = validators
-        self._names = tuple(names)
+        self._names = (*names, *unvalidated)
         self._set = set(names)
         self._fields = {**dict.fromkeys(model.model_fields), **shared}
 
     @classmethod
     def of(
-        cls, model: type[ExperimentInputSpec], names: Sequence[str], shared: Mapping[str, Any]
+        cls,
+        model: type[ExperimentInputSpec],
+        names: Sequence[str],
+        shared: Mapping[str, Any],
+        unvalidated: Sequence[str] = (),
     ) -> "PlainModels | None":
         """Return a maker for stored columns of those names, None where models have to be validated."""
         validators = _independent_fields(model)
@@ -99,7 +105,7 @@ class PlainModels:
         fields = cast("Any", model.__pydantic_core_schema__)["schema"]["fields"]
         if any(part.get("type") not in _PLAIN for name in names for part in _types(fields[name])):
             return None
-        return cls(model, [validators[name] for name in names], names, shared)
+        return cls(model, [validators[name] for name in names], names, shared, unvalidated)
 
     def validated(self, columns: Sequence[list[Any]]) -> list[list[Any]] | None:
         """Return the columns' valid values, None where one is not valid."""
@@ -109,7 +115,7 @@ class PlainModels:
             return None
 
     def make(self, record: tuple[Any, ...]) -> ExperimentInputSpec:
-        """Return the spec of valid values, one a column."""
+        """Return the spec of a record: valid values, one a column, and what is not validated."""
         fields = self._fields.copy()
         fields.update(zip(self._names, record))  # noqa: B905 - a tenth of the time a spec takes here
         # as pydantic's own model_construct does it, which would look for defaults, at four times the price

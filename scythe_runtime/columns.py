@@ -11,13 +11,14 @@ Each field has a kind, which says how its values are stored:
     json                        JSON text: everything else (lists, nested models, durations, …)
 """
 
+import contextlib
 import datetime as dt
 import json
-from array import array
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import accumulate, chain
+from itertools import chain
 from operator import itemgetter
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, cast, get_args, get_origin
@@ -148,7 +149,7 @@ def encode(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, Kind]:  # noqa:
         if kind == "datetime":
             return _datetimes(values)
         return _nullable(values, None, _ARROW[kind]), kind
-    except (OverflowError, TypeError, AttributeError):
+    except (OverflowError, TypeError, AttributeError, struct.error):
         if kind == "json":
             raise
         if any(isinstance(v, Enum) for v in values):
@@ -215,36 +216,44 @@ def _nullable(
 
 
 def _dense(values: Sequence[Any], typ: pa.DataType) -> pa.Array:
+    if typ != pa.bool_():  # of None, numpy makes False
+        with contextlib.suppress(TypeError, struct.error):
+            return _whole(values, typ, None, 0)
+    if None not in values:
+        return _whole(values, typ, None, 0)
+    present = [v is not None for v in values]
+    zero = "" if typ == pa.string() else 0
+    filled = [zero if v is None else v for v in values]
+    return _whole(filled, typ, _bits(present), len(values) - sum(present))
+
+
+def _whole(
+    values: Sequence[Any], typ: pa.DataType, valid: pa.Buffer | None, nulls: int
+) -> pa.Array:
+    """Return values, none of which is None, as an arrow array; `struct` packs in a third of array's time.
+
+    Raises:
+        TypeError: A value is not of that type.
+        struct.error: Likewise, or it does not fit.
+    """
     n = len(values)
-    valid: pa.Buffer | None = None
-    nulls = 0
-    if None in values:
-        present = [v is not None for v in values]
-        nulls = n - sum(present)
-        zero = "" if typ == pa.string() else 0
-        values = [zero if v is None else v for v in values]
-        valid = _bits(present)
     if typ == pa.string():
         joined = "".join(values)
         if joined.isascii():
-            data, lengths = joined.encode(), map(len, values)
+            data, lengths = joined.encode(), [*map(len, values)]
         else:
             # a lone surrogate cannot be stored as text: it is replaced, not a reason to lose a row
             encoded = [v.encode("utf-8", "replace") for v in values]
-            data, lengths = b"".join(encoded), map(len, encoded)
-        if len(data) > _INT32_MAX:
-            offsets = array("q", accumulate(lengths, initial=0))
-            return pa.LargeStringArray.from_buffers(
-                n, pa.py_buffer(offsets), pa.py_buffer(data), valid, nulls
-            )
-        offsets = array("i", accumulate(lengths, initial=0))
-        return pa.StringArray.from_buffers(
-            n, pa.py_buffer(offsets), pa.py_buffer(data), valid, nulls
-        )
+            data, lengths = b"".join(encoded), [*map(len, encoded)]
+        code, kind = ("q", pa.LargeStringArray) if len(data) > _INT32_MAX else ("i", pa.StringArray)
+        offsets = np.zeros(n + 1, dtype=code)
+        np.cumsum(np.frombuffer(struct.pack(f"{n}{code}", *lengths), code), out=offsets[1:])
+        return kind.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(data), valid, nulls)
     if typ == pa.bool_():
         return pa.Array.from_buffers(typ, n, [valid, _bits(values)], nulls)
     code = "d" if typ == pa.float64() else "i" if typ == pa.date32() else "q"
-    return pa.Array.from_buffers(typ, n, [valid, pa.py_buffer(array(code, values))], nulls)
+    packed = pa.py_buffer(struct.pack(f"{n}{code}", *values))
+    return pa.Array.from_buffers(typ, n, [valid, packed], nulls)
 
 
 def _bits(values: Sequence[bool]) -> pa.Buffer:

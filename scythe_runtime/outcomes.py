@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 from pydantic_core import PydanticSerializationError
@@ -34,6 +34,11 @@ EXTRA: Final = "extra:"
 ERROR_COLUMNS: Final = ("error_type", "error_message", "error_where", "traceback")
 _OF_PARTS: Final = frozenset({"row", "ok", "attempt", "seconds", *ERROR_COLUMNS})
 META_KEY: Final = b"scythe.part"
+
+Stored: TypeAlias = (
+    "tuple[Mapping[str, Any], Mapping[str, Any] | None, Mapping[str, pa.Table] | None]"
+)
+"""A result as it is stored: outputs by name with files as URIs, extra outputs, and frames."""
 
 _TAKEN: Final = frozenset(
     {"experiment_id", "sort_index", "root_workflow_run_id", "workflow_run_id"}
@@ -114,16 +119,16 @@ class Outcomes:
     Attributes:
         columns: The outputs that are stored.
         rows: Of the batch, as far as they have been read: those without a value yet are to come.
-        attempts: How often each row was tried.
-        seconds: How long it took.
+        seconds: How long each row took.
+        attempts: How often a row was tried, by its place, where that is more than once.
         run_ids: The rows' own ids, as many as `rows`.
         frames: The rows' frames by name.
     """
 
     columns: Sequence[Column]
     rows: list[int] = field(default_factory=list)
-    attempts: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    attempts: dict[int, int] = field(default_factory=dict)
     run_ids: list[str] = field(default_factory=list)
     values: list[tuple[Any, ...]] = field(default_factory=list)
     frames: dict[str, list[pa.Table]] = field(default_factory=dict)
@@ -139,11 +144,10 @@ class Outcomes:
         # of one name, itemgetter returns no tuple
         self._pick = itemgetter(*names) if len(names) > 1 else lambda d: tuple(d[n] for n in names)
 
-    def add_row(self, row: int, run_id: str, attempt: int, seconds: float) -> None:
-        """Add what every outcome has; its result or failure has been added just before."""
-        self.rows.append(row)
-        self.run_ids.append(run_id)
-        self.attempts.append(attempt)
+    def add_time(self, attempt: int, seconds: float) -> None:
+        """Add how long the last attempt took; the result or failure has been added just before."""
+        if attempt > 1:
+            self.attempts[len(self.seconds)] = attempt
         self.seconds.append(seconds)
 
     def add_result(
@@ -151,8 +155,9 @@ class Outcomes:
         data: Mapping[str, Any],
         features: Mapping[str, Any] | None,
         extra: Mapping[str, Any] | None,
+        frames: Mapping[str, pa.Table] | None,
     ) -> None:
-        """Add a result: outputs by name, computed features, and outputs that the class does not declare.
+        """Add a result: outputs by name, computed features, outputs that the class does not declare, and frames.
 
         Raises:
             KeyError: An output is not there (a model that was constructed without validation); nothing is added.
@@ -174,6 +179,9 @@ class Outcomes:
             self.extras[len(self.values)] = extra
         if features:
             self.features[len(self.values)] = features
+        if frames:
+            for name, table in frames.items():
+                self.frames.setdefault(name, []).append(table)
         self.values.append(values)
 
     def add_failure(self, failure: Failure) -> None:
@@ -223,8 +231,11 @@ class Outcomes:
 
         add("row", self.rows, "int")
         places = range(len(self.rows))
-        add("ok", [at not in self.failures for at in places], "bool")
-        add("attempt", self.attempts, "int")
+        ok, once = [True] * len(places), [1] * len(places)
+        add("ok", [at not in self.failures for at in places] if self.failures else ok, "bool")
+        add(
+            "attempt", [self.attempts.get(at, 1) for at in places] if self.attempts else once, "int"
+        )
         add("seconds", self.seconds, "float")
         add("workflow_run_id", self.run_ids, "str")
         values = zip(*self.values, strict=True)

@@ -143,20 +143,16 @@ class Experiment(Generic[TInput, TOutput]):
             tempdir = Path(_process_tempdirs.enter_context(tempfile.TemporaryDirectory()))
         if tempdir is not None and self.options.local_file_location == "copied-to-tempdir":
             input_spec = input_spec.with_files_copied_to(tempdir)
-        result = self.call(input_spec, tempdir)
+        folder = {"tempdir": tempdir} if self.accepts_tempdir else {}
+        result = self.finished(self.fn(input_spec, **folder))
         if not isinstance(result, self.output_validator_type):
             message = self.wrong_result(result)
             raise UsageError(message)
         return result
 
-    def call(self, input_spec: TInput, tempdir: Path | None) -> TOutput:
-        """Return what the function returns, unchecked; a coroutine is run to its end."""
-        result = (
-            self.fn(input_spec, tempdir=tempdir) if self.accepts_tempdir else self.fn(input_spec)
-        )
-        if not isinstance(result, self.output_validator_type) and inspect.isawaitable(result):
-            return _run_to_its_end(result)
-        return result
+    def finished(self, result: object) -> object:
+        """Return what a function returned; a coroutine is run to its end."""
+        return _run_to_its_end(result) if inspect.isawaitable(result) else result
 
     def wrong_result(self, result: object) -> str:
         """Return the message for a result of the wrong type."""

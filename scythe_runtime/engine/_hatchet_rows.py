@@ -90,6 +90,8 @@ class RowsRunner(BatchRunner):
             StoreError: The store failed; nothing is committed.
         """
         outcomes = Outcomes(self._outputs)
+        outcomes.rows += [row.number for row in rows]
+        outcomes.run_ids += [row.run_id for row in rows]
         for row, answer in zip(rows, answers, strict=True):
             if isinstance(answer.value, Failure) or isinstance(row.spec, Failure):
                 outcomes.add_failure(cast("Failure", answer.value))
@@ -97,14 +99,11 @@ class RowsRunner(BatchRunner):
                 try:
                     output = self._workflow.output_of(answer.value)
                     features = row.spec.checked_features(self._output_names)
-                    data, extra, tables = self._stored(row.spec, row.number, row.run_id, output)
+                    data, extra, frames = self._stored(row.spec, row.number, row.run_id, output)
+                    outcomes.add_result(data, features, extra, frames)
                 except Exception as error:  # noqa: BLE001 - what a workflow returns may be anything
                     outcomes.add_failure(Failure.of(error))
-                else:
-                    outcomes.add_result(data, features, extra)
-                    for name, table in (tables or {}).items():
-                        outcomes.frames.setdefault(name, []).append(table)
-            outcomes.add_row(row.number, row.run_id, 1, answer.seconds)
+            outcomes.add_time(1, answer.seconds)
         if self._specs.num_rows == 1 and not isinstance(answers[0].value, Failure):
             self._store.put(self._layout.workflow_output, json.dumps(answers[0].value).encode())
         self._commit(batch, outcomes)
