@@ -162,10 +162,12 @@ class BatchRunner:
         for start in range(0, len(rows), _AT_ONCE):
             some = rows[start : start + _AT_ONCE]
             part = table.slice(start, _AT_ONCE)
-            columns = [decode(c, k) for c, k in zip(part.columns, self._kinds, strict=True)]
-            make: _Make = self._validated
-            if self._plain is not None and (valid := self._plain.validated(columns)) is not None:
-                make, columns = self._plain.make, valid
+            columns = self._plain.validated(part.columns) if self._plain is not None else None
+            if self._plain is not None and columns is not None:
+                make: _Make = self._plain.make
+            else:
+                make = self._validated
+                columns = [decode(c, k) for c, k in zip(part.columns, self._kinds, strict=True)]
             run_ids = self._run_ids.of_all(some)
             yield some, run_ids, make, zip(*columns, run_ids, strict=True)
 

@@ -354,14 +354,21 @@ def decode(array_: pa.Array | pa.ChunkedArray, kind: Kind) -> list[Any]:
 
 def values_of(array_: pa.Array | pa.ChunkedArray) -> list[Any]:
     """Return an arrow column's values as Python values; numbers without nulls three times as fast as by arrow."""
-    code = _NUMPY.get(array_.type)
-    if code is None or array_.null_count:
+    numbers = numbers_of(array_)
+    if numbers is None:
         values: list[Any] = array_.to_pylist()
         return values
+    return list(chain.from_iterable(piece.tolist() for piece in numbers))
+
+
+def numbers_of(array_: pa.Array | pa.ChunkedArray) -> "list[np.ndarray[Any, Any]] | None":
+    """Return views of a column of 64-bit numbers, a chunk each; None for other types, and where one is null."""
+    code = _NUMPY.get(array_.type)
+    if code is None or array_.null_count:
+        return None
     chunks = array_.chunks if isinstance(array_, pa.ChunkedArray) else [array_]
-    pieces = [
+    return [
         np.frombuffer(chunk.buffers()[1], code, len(chunk), 8 * chunk.offset)
         for chunk in chunks
         if len(chunk)
     ]
-    return list(chain.from_iterable(piece.tolist() for piece in pieces))

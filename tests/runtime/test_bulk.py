@@ -10,7 +10,16 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from scythe_runtime import ExperimentInputSpec
 from scythe_runtime.bulk import PlainModels, validated_columns
@@ -173,11 +182,18 @@ NAMES = ["experiment_id", "sort_index", "number", "whole", "flag", "text"]
 SHARED = {"root_workflow_run_id": "root", "storage_settings": None}
 
 
+def stored(*columns: list[Any]) -> list[pa.ChunkedArray]:
+    """Return columns of values as slots read them."""
+    return [pa.chunked_array([pa.array(column)]) for column in columns]
+
+
 def test_plain_specs_are_as_validated_ones() -> None:
     """A spec made of columns equals the one that validating its row makes, in all that pydantic keeps of it."""
     maker = PlainModels.of(Simple, NAMES, SHARED)
     assert maker is not None
-    columns = maker.validated([["e", "e"], [0, 1], [1, 0.5], [None, 3], [True, False], [" a", "b"]])
+    columns = maker.validated(
+        stored(["e", "e"], [0, 1], [1.0, 0.5], [None, 3], [True, False], [" a", "b"])
+    )
     assert columns is not None
     keys = ["label" if name == "text" else name for name in NAMES]
     rows = [("e", 0, 1, None, True, " a"), ("e", 1, 0.5, 3, False, "b")]
@@ -200,8 +216,51 @@ def test_plain_specs_are_refused_as_validated_ones() -> None:
     """Columns with one value that is not valid are left to the validation that names its row."""
     maker = PlainModels.of(Simple, NAMES, SHARED)
     assert maker is not None
-    assert maker.validated([["e"], [0], [-1.0], [None], [True], ["a"]]) is None
-    assert maker.validated([["e"], [0], [1.0], [None], [True], ["long"]]) is None
+    assert maker.validated(stored(["e"], [0], [-1.0], [None], [True], ["a"])) is None
+    assert maker.validated(stored(["e"], [0], [1.0], [None], [True], ["long"])) is None
+
+
+NUMBERS = (0.0, -0.0, 0.5, 1.0, 1.5, -1.0, math.inf, -math.inf, math.nan)
+BOUNDS: list[dict[str, Any]] = [
+    {},
+    {"ge": 0},
+    {"gt": 0.0},
+    {"le": 1},
+    {"lt": 1},
+    {"gt": -1, "lt": 1},
+    {"allow_inf_nan": False},
+    {"multiple_of": 2},
+]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS, ids=str)
+@pytest.mark.parametrize("kind", [float, int])
+@pytest.mark.parametrize("config", [{}, {"allow_inf_nan": False}, {"strict": True}], ids=str)
+def test_numbers_are_judged_as_pydantic_does(
+    kind: type, bounds: dict[str, Any], config: ConfigDict
+) -> None:
+    """A column of numbers is taken exactly if pydantic takes each of them."""
+    model = create_model(
+        "Model",
+        __base__=type("Base", (ExperimentInputSpec,), {"model_config": config}),
+        x=(kind, Field(**bounds)),
+    )
+    maker = PlainModels.of(model, ["x", "experiment_id", "sort_index"], SHARED)
+    columns = columns_of(model, without=NOT_STORED | {"sort_index"})
+    for number in NUMBERS if kind is float else (-1, 0, 1, 2):
+        column = pa.chunked_array([pa.array([kind(1), kind(number)])])
+        try:
+            model.model_validate({"x": kind(1)})
+            model.model_validate({"x": number})
+        except ValidationError:
+            good = False
+        else:
+            good = True
+        frame = pa.table({"x": column})
+        assert (validated_columns(frame, model, columns) is not None) == good
+        if maker is not None:
+            taken = maker.validated([column, *stored(["e", "e"], [0, 1])])
+            assert (taken is not None) == good
 
 
 class Checked(Simple):
