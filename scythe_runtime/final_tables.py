@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 from scythe_runtime.columns import field_of, kind_in
 from scythe_runtime.outcomes import ERROR_COLUMNS, EXTRA, FEATURE
 from scythe_runtime.specs import constant, writer_of
+
+_TRAIL: Final = (*ERROR_COLUMNS, "attempt", "seconds")
+"""The columns of errors.pq that tell of a failure, after the inputs."""
 
 
 class FinalTables:
@@ -36,10 +39,7 @@ class FinalTables:
         names |= {n.removeprefix(EXTRA) for n in outcomes.names if n.startswith(EXTRA)}
         base = {"experiment_id", "sort_index"}
         inputs = [field for field in specs if field.name not in base]
-        # an input of the name of an output (older code has them) is stored as `input.<name>`
-        self._inputs = {
-            f.name: f.with_name(f"input.{f.name}") if f.name in names else f for f in inputs
-        }
+        self._inputs = _apart(inputs, names)  # older code has inputs of the name of an output
         self._levels = [f.name for f in inputs if kind_in(f) != "json"]
         self._documents = [f.name for f in inputs if kind_in(f) == "json"]
         self._features = [f for f in outcomes if f.name.startswith(FEATURE)]
@@ -70,8 +70,9 @@ class FinalTables:
             own = [outcomes.field(n).with_name(n.removeprefix(EXTRA)) for n in columns]
             body = [*documents, *own] if table == "scalars" else own
             self._open(folder, table, levels, body)
-        trail = [outcomes.field(n) for n in (*ERROR_COLUMNS, "attempt", "seconds")]
-        self._open(folder, "errors", [], [*base_fields, *self._inputs.values(), *trail])
+        told = _apart(inputs, names | {*_TRAIL}).values()
+        trail = [outcomes.field(n) for n in _TRAIL]
+        self._open(folder, "errors", [], [*base_fields, *told, *trail])
 
     def _open(self, folder: Path, name: str, levels: list[pa.Field], body: list[pa.Field]) -> None:
         schema = pa.schema([*levels, *body])
@@ -105,7 +106,7 @@ class FinalTables:
                 self._append(table, [*levels, *(documents if table == "scalars" else []), *own])
         if not good:
             kept = _filtered(inputs, outcomes, ~ok)
-            trail = [kept[1].column(n) for n in (*ERROR_COLUMNS, "attempt", "seconds")]
+            trail = [kept[1].column(n) for n in _TRAIL]
             own = [kept[0].column(n) for n in self._inputs]
             self._append("errors", [*self._base(*kept, root_run_id), *own, *trail])
 
@@ -124,6 +125,11 @@ class FinalTables:
         """Finish the files."""
         for writer in self._writers.values():
             writer.close()
+
+
+def _apart(inputs: list[pa.Field], taken: set[str]) -> dict[str, pa.Field]:
+    """Return the inputs by name; one whose name is taken is stored as `input.<name>`."""
+    return {f.name: f.with_name(f"input.{f.name}") if f.name in taken else f for f in inputs}
 
 
 def _filtered(
