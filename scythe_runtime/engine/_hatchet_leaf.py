@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.batches import Batch, BatchReport, RunAddress, slice_rows
 from scythe_runtime.engine._hatchet_gate import Gate, HandedBack
-from scythe_runtime.engine._hatchet_leave import Leave
+from scythe_runtime.engine._hatchet_leave import Leave, wake
 from scythe_runtime.engine._hatchet_tasks import BatchInput, BatchOutput, spec_timeout_s
 from scythe_runtime.engine._load import task_ref
 from scythe_runtime.engine._pool import SlotPool
@@ -132,6 +132,9 @@ def batch_handler(
     def run(work: BatchInput, ctx: "Context") -> BatchOutput:
         plan = plan_at(work.root_uri, work.run_id, work.plan)
         batch = batch_of(work, plan, queue_id=ctx.workflow_run_id)
+        if not batch.rows:
+            wake(ctx)
+            return BatchOutput(succeeded=0, failed=0, seconds=0.0)
         most = int(TOGETHER_S / plan.batch_seconds) if plan.batch_seconds else 1
         reports = slots.run(
             experiment,

@@ -8,15 +8,16 @@ to commit: an engine that restarts, or its database, loses answers.
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.batches import Batch, count_rows
 from scythe_runtime.engine._hatchet_cancel import cancel_tasks
+from scythe_runtime.engine._hatchet_done import Done
 from scythe_runtime.engine._hatchet_fleet import slots_of, workers_of
 from scythe_runtime.engine._hatchet_leaf import plan_at, store_at
-from scythe_runtime.engine._hatchet_leave import Leave
+from scythe_runtime.engine._hatchet_leave import Leave, wake
 from scythe_runtime.engine._hatchet_tasks import (
     BATCH_OF,
     BatchInput,
@@ -31,8 +32,8 @@ from scythe_runtime.engine._hatchet_tasks import (
     rows_task,
     wanted_labels,
 )
-from scythe_runtime.errors import NotFoundError, StoreError
-from scythe_runtime.layout import PartName, RunLayout
+from scythe_runtime.errors import NotFoundError
+from scythe_runtime.layout import RunLayout
 from scythe_runtime.manifest import read_manifest
 from scythe_runtime.plans import Plan, rows_without, write_plan
 from scythe_runtime.registry import Experiment
@@ -94,6 +95,8 @@ class Leader:
     async def scatter(self, work: NodeInput, ctx: "DurableContext") -> NodeOutput:
         """Run a node of the tree."""
         async with self._leave.hands_over(self._client, ctx):
+            if not work.num_specs:
+                wake(ctx)
             return await self._scatter(work)
 
     async def _scatter(self, work: NodeInput) -> NodeOutput:
@@ -118,7 +121,7 @@ class Leader:
             for k in range(min(work.factor, len(rows)))
         ]
         task = node_task(self._experiment.name)
-        done = _Done(work.run, f"{name}.", count_rows(wanted), work.batch_size)
+        done = Done(work.run, f"{name}.", count_rows(wanted), work.batch_size)
         return await self._spawn(task, nodes, work.run, _node_labels, done)
 
     def _root(self, work: RootInput) -> Root:
@@ -188,7 +191,7 @@ class Leader:
         name = self._experiment.name
         of_workflow = isinstance(self._experiment, WorkflowExperiment)
         task = rows_task(name) if of_workflow else batch_task(name, quick=quick)
-        done = _Done(work, f"{plan.id}/", plan.num_rows, plan.batch_size)
+        done = Done(work, f"{plan.id}/", plan.num_rows, plan.batch_size)
         return await self._spawn(task, inputs, work, describe, done)
 
     async def _spawn(
@@ -197,7 +200,7 @@ class Leader:
         inputs: list[Any],
         work: RootInput,
         describe: Callable[[Any], dict[str, str]],
-        done: "_Done",
+        done: Done,
     ) -> NodeOutput:
         """Run children and wait for all of them; that one came to nothing shows in the store."""
         task = self._client.stubs.workflow(name=name, input_validator=type(inputs[0]))
@@ -216,10 +219,22 @@ class Leader:
         answers = asyncio.gather(
             *[task.aio_run_many(some, return_exceptions=True) for some in slices]
         )
-        answers.add_done_callback(
-            lambda all_: all_.cancelled() or all_.exception()
-        )  # or it is logged
-        stored = asyncio.create_task(done.wait())
+        answers.add_done_callback(_look_at)
+        # without rows: what runs it returns at once
+        beyond = {"num_specs": 0} if isinstance(inputs[0], NodeInput) else {"batch": len(inputs)}
+        nothing = inputs[0].model_copy(update=beyond)
+
+        def nudge() -> None:
+            # no child of this task: begun again, it could not ask for the same ones
+            contextvars.Context().run(
+                task.run,
+                nothing,
+                wait_for_result=False,
+                additional_metadata=metadata(self._experiment, work.run_id, node="nudge"),
+                desired_worker_labels=labels,
+            )
+
+        stored = asyncio.create_task(done.wait(nudge))
         try:
             await self._leave.wait_for_one(answers, stored)
             if not answers.done():
@@ -265,47 +280,10 @@ class Leader:
         return [row for part in plan.rows for row in part]
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """When the store has all that children were to commit.
-
-    Attributes:
-        work: The run.
-        prefix: What the keys of their parts begin with, below the run's outcomes.
-        num_rows: How many rows they have.
-        batch_size: Specs a batch.
-    """
-
-    work: RootInput
-    prefix: str
-    num_rows: int
-    batch_size: int
-
-    async def wait(self) -> None:
-        """Return when all rows are committed, by one listing now and then."""
-        pause_s = 2.0
-        while True:
-            await asyncio.sleep(pause_s)
-            pause_s = min(10.0, 1.3 * pause_s)
-            with contextlib.suppress(StoreError):  # looks again
-                if await asyncio.to_thread(self._count) >= self.num_rows:
-                    return
-
-    def _count(self) -> int:
-        store, layout = store_at(self.work.root_uri), RunLayout(self.work.run_id)
-        spans: list[tuple[str, int, int]] = []
-        for entry in store.list(layout.outcomes + self.prefix):
-            folder, _, file_name = entry.key.rpartition("/")
-            part = PartName.parse(file_name)
-            if part is not None:
-                start = part.batch * self.batch_size + part.offset
-                spans.append((folder, start, start + part.length))
-        rows, plan, end = 0, "", 0
-        for folder, start, stop in sorted(spans):  # what ran twice may overlap
-            end = end if folder == plan else 0
-            rows += max(0, stop - max(start, end))
-            plan, end = folder, max(end, stop)
-        return rows
+def _look_at(answers: "asyncio.Future[Any]") -> None:
+    """Take an error that nobody waits for any more: else asyncio logs it."""
+    if not answers.cancelled():
+        answers.exception()
 
 
 def _node_labels(node: NodeInput) -> dict[str, str]:

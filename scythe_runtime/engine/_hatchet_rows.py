@@ -17,7 +17,7 @@ from scythe_runtime.base import ExperimentInputSpec
 from scythe_runtime.batch import BatchRunner
 from scythe_runtime.batches import Batch, BatchReport, RunAddress
 from scythe_runtime.engine._hatchet_leaf import batch_of, plan_at
-from scythe_runtime.engine._hatchet_leave import Leave
+from scythe_runtime.engine._hatchet_leave import Leave, wake
 from scythe_runtime.engine._hatchet_tasks import (
     BATCH_OF,
     ENDED,
@@ -141,6 +141,9 @@ def rows_handler(
     async def run(work: BatchInput, ctx: "DurableContext") -> BatchOutput:
         plan = await asyncio.to_thread(plan_at, work.root_uri, work.run_id, work.plan)
         batch = batch_of(work, plan, queue_id=ctx.workflow_run_id)
+        if not batch.rows:
+            wake(ctx)
+            return BatchOutput(succeeded=0, failed=0, seconds=0.0)
         runner = await asyncio.to_thread(RowsRunner, cast("RunAddress", batch.run), experiment)
         rows = await asyncio.to_thread(runner.rows, batch)
         # of whom a row's spec is none, nothing is started

@@ -169,6 +169,18 @@ def test_sigterm_of_a_worker_that_only_leads(new_farm: Callable[..., Farm]) -> N
     assert going.end(40) == "2 0 0 True True"
 
 
+def test_batches_that_the_engine_overlooks(new_farm: Callable[..., Farm]) -> None:
+    """What is queued and never begun while slots are free does not hold a run up for ever: it ends by itself."""
+    farm = new_farm()
+    farm.worker()
+    few = GO.replace("batch_size=5", "batch_size=1").replace(f"range({N})", "range(8)")
+    assert Going(farm, few).end() == "8 0 0 True True"
+    with farm.engine.overlooking(ADD):
+        going = Going(farm, few)
+        poll(lambda: farm.engine.overlooked() == 8, within_s=30, what="its batches are queued")
+    assert going.end(90) == "8 0 0 True True"
+
+
 def test_a_cancelled_root_and_resume(new_farm: Callable[..., Farm]) -> None:
     """When the root is cancelled, who waits is told how to go on; resume runs what is missing."""
     farm = new_farm()
