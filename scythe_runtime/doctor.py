@@ -166,7 +166,11 @@ def _hatchet(project: list[Project]) -> Iterator[tuple[bool | None, str]]:
     from scythe_runtime.hatchet import make_client
     from scythe_runtime.provenance import code_hash
 
-    yield True, f"Hatchet {check_engine()} answers and takes the token"
+    version, tenant = check_engine(), make_client().tenant_id
+    yield (
+        True,
+        f"Hatchet {version} answers and takes the token, which is of tenant {tenant}: so must be the workers'",
+    )
     if not project:
         return
     experiment = project[0].experiment

@@ -102,11 +102,11 @@ def _show_progress(found: "ExperimentRun[Any, Any]") -> None:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        for progress in follow(found):
+        for progress in follow(found, say=lambda line: print(line, file=sys.stderr, flush=True)):
             print(progress_line(progress, width=100), file=sys.stderr, flush=True)
         return
     with Live(console=console, auto_refresh=False) as live:
-        for progress in follow(found):
+        for progress in follow(found, say=live.console.print):
             live.update(progress_line(progress, width=console.width), refresh=True)
 
 

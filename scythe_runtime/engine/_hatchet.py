@@ -120,12 +120,19 @@ class HatchetQueue:
         stub = self._client.stubs.task(
             name=root_task(name), input_validator=RootInput, output_validator=RootOutput
         )
-        ref = stub.run(
-            work,
-            wait_for_result=False,
-            additional_metadata=metadata(name, address.run_id, node="root", mode=root.mode),
-            desired_worker_labels=needs_code(name, code),
-        )
+        try:
+            ref = stub.run(
+                work,
+                wait_for_result=False,
+                additional_metadata=metadata(name, address.run_id, node="root", mode=root.mode),
+                desired_worker_labels=needs_code(name, code),
+            )
+        except Exception as error:  # the SDK's and grpc's
+            message = (
+                f"run {address.run_id} is stored, but Hatchet has not taken it ({_first_line(str(error))}). "
+                f"When it answers again (scythe doctor): scythe resume {address.run_id}"
+            )
+            raise EngineError(message) from error
         record = {
             "engine": "hatchet",
             "workflow_run_id": ref.workflow_run_id,

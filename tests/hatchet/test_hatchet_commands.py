@@ -121,6 +121,31 @@ print(run.experiment_id)
     }
 
 
+def test_following_a_run_that_nobody_leads(farm: Farm, tmp_path: Path) -> None:
+    """`status --follow` says that there is no worker; when the root is cancelled it ends and says how to go on."""
+    begin = """
+from plot.task import *
+from scythe_runtime import BaseExperiment
+run, ref = BaseExperiment(runnable=add, run_name="plot").allocate([Sum(a=1, b=k) for k in range(9)])
+print(run.experiment_id, ref._driver._queue_id)
+"""
+    run_id, queue_id = farm.run(begin).split()
+    said = tmp_path / "said"
+    with said.open("w") as err:
+        line = SCYTHE.replace(
+            "'scythe';", f"'scythe'; sys.argv[1:] = ['status', '{run_id}', '-f'];"
+        )
+        following = farm.python(line, err=err)
+        poll(
+            lambda: "waiting: no worker serves" in said.read_text(), within_s=30, what="it says so"
+        )
+        farm.run(f"from scythe_runtime.hatchet import hatchet; hatchet.runs.cancel({queue_id!r})")
+        out, _ = following.communicate(timeout=40)
+    assert following.returncode == 0
+    assert f"scythe resume {run_id}" in out
+    assert said.read_text().count("waiting:") == 1
+
+
 def test_a_worker_with_an_embedded_hatchet(farm: Farm, tmp_path: Path) -> None:
     """`scythe worker --embedded` starts its own Hatchet, and tells who allocates how to reach it."""
     sidecar = tmp_path / "hatchet-embedded-sidecar"
