@@ -3,6 +3,7 @@
 ScytheError
 ├── UsageError (ValueError)              the user's mistake: printed without traceback, exit code 2
 │   ├── SettingsError                    an environment variable or option
+│   │   └── StoreSettingsError (StoreError)   a store that cannot be used as it is named
 │   ├── DesignError                      a design of experiments that cannot be drawn
 │   ├── SpecError                        specs that do not fit the experiment
 │   │   └── ExperimentSpecsMismatchError (TypeError)   a spec of another class
@@ -75,6 +76,10 @@ class TaskNotWritten(ScytheError, NotImplementedError):  # noqa: N818 - the name
 
 class StoreError(ScytheError, OSError):
     """The store refused or failed."""
+
+
+class StoreSettingsError(SettingsError, StoreError):
+    """Before any work, the store that the environment names cannot be used: a wrong folder, bucket, key or right."""
 
 
 class NotFoundError(StoreError, FileNotFoundError):

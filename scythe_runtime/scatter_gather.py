@@ -106,7 +106,7 @@ class ScatterGatherResult(BaseModel, frozen=True):
         succeeded: With a result.
         failed: With a failure.
         pending: With neither; 0 for a run that is complete.
-        seconds: From the first batch to the last table.
+        seconds: From the first batch to the last table; 0 where nothing was left to run.
         cause: Why it stopped or paused, if it did.
     """
 
@@ -150,5 +150,6 @@ class ScatterGatherResult(BaseModel, frozen=True):
         parts = [f"{self.succeeded:,} succeeded", f"{self.failed:,} failed"]
         if self.pending:
             parts.append(f"{self.pending:,} pending")
-        text = f"{self.specs:,} specs: {', '.join(parts)} in {self.seconds:.1f} s"
+        took = f" in {self.seconds:.1f} s" if self.seconds else ""
+        text = f"{self.specs:,} specs: {', '.join(parts)}{took}"
         return f"{text}\n{self.state}: {self.cause}" if self.cause else text

@@ -45,7 +45,8 @@ def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for command in _COMMANDS:
-    app.command()(_interruptible(command))
+    # `run` says itself what is wrong with `scythe run 100`
+    app.command(context_settings={"allow_extra_args": command is run})(_interruptible(command))
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer's call

@@ -70,7 +70,11 @@ def status(
 
     found = open_run(run)
     if follow:
-        _show_progress(found)
+        try:
+            _show_progress(found)
+        except KeyboardInterrupt:
+            how = f"Come back with: scythe status {found.experiment_id} --follow"
+            raise KeyboardInterrupt(f"not following any more; the run goes on. {how}") from None
     manifest = found.manifest
     ledger = found.ledger()
     print(f"run {found.experiment_id}: {manifest.state}")

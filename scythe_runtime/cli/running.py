@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 def run(
+    context: typer.Context,
+    *,
     n: Annotated[
         int | None,
         typer.Option(
@@ -42,6 +44,8 @@ def run(
     from scythe_runtime.settings import repo_root
     from scythe_runtime.versions import wanted_version
 
+    if context.args:
+        raise UsageError(_stray(context.args))
     wanted, budget = wanted_version(version), _budget(max_failures)
     check_derived(repo_root())
     project = open_project()
@@ -91,6 +95,16 @@ def retry(run: Run) -> None:
     found = open_run(run)
     print(f"run {found.experiment_id}")
     _follow(found, found.retry_failed())
+
+
+def _stray(words: list[str]) -> str:
+    """Return what may have been meant by words that belong to no option."""
+    said = " ".join(words)
+    n = said if len(words) == 1 and said.isdecimal() else "100"
+    return (
+        f"scythe run {said}: how many samples is an option; the experiment is this repository's. "
+        f"Write: scythe run -n {n}"
+    )
 
 
 def _budget(text: str | None) -> float | int | None:

@@ -1,17 +1,31 @@
 """From a URI or from settings to a store."""
 
+import errno
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from scythe_runtime.errors import SettingsError, StoreError
+from scythe_runtime.errors import (
+    SettingsError,
+    StoreError,
+    StoreSettingsError,
+    StoreUnavailableError,
+)
 from scythe_runtime.store._folder import FolderStore
 from scythe_runtime.store._keys import OWN_FOLDER
 from scythe_runtime.store._protocol import Store
 
 if TYPE_CHECKING:
     from scythe_runtime.settings import ScytheStorageSettings
+
+_WRONG_FOLDER: Final = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR),
+        *(errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
+    }
+)
+"""What the system says of a folder that was named wrongly, as opposed to a disk that is full or ill."""
 
 
 def open_store(uri: str) -> Store:
@@ -57,13 +71,26 @@ def check(store: Store) -> None:
     """Write, list and read a small hidden object, so that trouble shows before any work starts.
 
     Raises:
-        StoreError: With one clear message: what is wrong with the store, and how to put it right.
+        StoreSettingsError: What is named as the store cannot be used: one message says why, and how to put it right.
+        StoreError: It could be, but not now: the disk is full, or nobody answers.
     """
     key, data = f"{OWN_FOLDER}/check", uuid.uuid4().bytes
-    next(iter(store.list(f"{OWN_FOLDER}/")), None)
-    store.put(key, data)
-    if len(store.get(key)) != len(data):
-        raise StoreError(
+    try:
+        next(iter(store.list(f"{OWN_FOLDER}/")), None)
+        store.put(key, data)
+        found = store.get(key)
+    except StoreUnavailableError:
+        raise
+    except StoreError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno not in _WRONG_FOLDER:
+            raise
+        message = str(error)
+        if isinstance(cause, OSError) and "SCYTHE_STORAGE_ROOT" not in message:
+            message += " Choose another folder with SCYTHE_STORAGE_ROOT."
+        raise StoreSettingsError(message) from cause
+    if len(found) != len(data):
+        raise StoreSettingsError(
             f"{store.uri(key)} reads back different from what was written. Check what SCYTHE_STORAGE_ROOT or "
             "AWS_ENDPOINT_URL names."
         )

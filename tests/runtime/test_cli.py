@@ -198,7 +198,9 @@ def test_from_run_to_retry(
     assert scythe(monkeypatch, "errors", "clilab") == 0
     assert "nothing failed" in capsys.readouterr().out
     assert scythe(monkeypatch, "retry", "clilab") == 0
-    assert "nothing failed: 30 of 30 specs have a result" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "nothing failed: 30 of 30 specs have a result" in err
+    assert "30 specs: 30 succeeded, 0 failed\n" in out, "no time where nothing was run"
     assert scythe(monkeypatch, "resume", "clilab") == 0
     assert "nothing is missing: all 30 specs have an outcome" in capsys.readouterr().err
 
@@ -371,6 +373,9 @@ def test_versions_follow_what_changed(
         (["results", "/"], "not found"),
         (["run", "--version", "sideways"], "'sideways' is not a version"),
         (["run", "--max-failures", "many"], "write a count (20) or a share (5%)"),
+        (["run", "250"], "scythe run 250: how many samples is an option"),
+        (["run", "250"], "Write: scythe run -n 250"),
+        (["run", "clilab"], "Write: scythe run -n 100"),
     ],
 )
 @pytest.mark.usefixtures("repository")
@@ -385,6 +390,39 @@ def test_mistakes_are_one_message(
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("root", ["pyproject.toml", "pyproject.toml/runs", "/proc/runs"])
+def test_a_folder_for_runs_that_cannot_be_one_is_a_mistake(
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    root: str,
+) -> None:
+    """A file in the way, a place that takes no folders: one line that names the setting, exit code 2, nothing was run."""
+    monkeypatch.setenv("SCYTHE_STORAGE_ROOT", root)
+    assert scythe(monkeypatch, "run", "-n", "3") == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert str(repository / root) in err
+    assert "Choose another folder with SCYTHE_STORAGE_ROOT" in err
+
+
+def test_a_bucket_that_is_not_there_is_a_mistake_and_a_silent_server_is_not(
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    """What a user can mend in the settings exits with 2; an outage exits with 1, as work that has failed."""
+    request.getfixturevalue("aws")
+    monkeypatch.setenv("SCYTHE_STORAGE_BUCKET", "no-such-bucket")
+    assert scythe(monkeypatch, "run", "-n", "3") == 2
+    assert "no bucket 'no-such-bucket'" in capsys.readouterr().err
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert scythe(monkeypatch, "run", "-n", "3") == 1
+    assert "no answer from http://127.0.0.1:1" in capsys.readouterr().err
+    assert not (repository / "runs").exists()
 
 
 def test_outside_a_repository(

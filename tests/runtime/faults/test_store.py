@@ -11,7 +11,7 @@ from fault_field import Disk, Field, is_gone, until
 from store.proxy import FaultyProxy, refusal
 
 from scythe_runtime import open_run
-from scythe_runtime.errors import ScytheError, StoreError
+from scythe_runtime.errors import ScytheError, StoreError, UsageError
 
 MIDDLE = 1000
 BATCH = 50
@@ -45,9 +45,12 @@ def test_a_disk_that_is_full_at_any_stage_loses_nothing(
     monkeypatch.setenv("SCYTHE_STORAGE_ROOT", str(small_disk.folder))
     small_disk.remount(f"size={size}")
     run = None
-    with pytest.raises(ScytheError, match="disk is full"):  # noqa: PT012 - at whichever stage
+    with pytest.raises(ScytheError, match="disk is full") as got:  # noqa: PT012 - at whichever stage
         run, ref = field.start({5: "raise"})
         ref.result()
+    assert not isinstance(got.value, UsageError), (
+        "exit code 2 is for a folder that was named wrongly"
+    )
     small_disk.remount("size=8m")
     if run is None:
         assert not (field.folder / "calls").exists()
