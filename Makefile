@@ -27,7 +27,7 @@ test: $(BIN)/.ready lint ## all tests
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-hatchet: $(BIN)/.ready ## on a real Hatchet engine: hatchet-lite, -migrate, -admin and Postgres must be here
-	SCYTHE_TEST_HATCHET=required $(BIN)/pytest -m hatchet tests/hatchet -rs --durations=5 -v \
+	SCYTHE_TEST_HATCHET=required $(BIN)/pytest -m hatchet tests/hatchet -rs --durations=5 -v -n 2 --dist worksteal \
 	  --basetemp=$$(mktemp -d)/tests # other sessions of pytest may clear the folder that they share
 
 lint: $(BIN)/.ready ## what must hold before any test is worth running

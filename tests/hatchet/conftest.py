@@ -15,7 +15,7 @@ import pytest
 from farm import HERE, Farm
 from servers import Hatchet, S3Server, why_no_hatchet
 
-_RUNS = pytest.StashKey[str]()
+_RUNS = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def servers(
         stack.callback(s3.close)
         yield engine, s3
         with contextlib.suppress(AssertionError):  # its database is gone: the tests have said so
-            pytestconfig.stash[_RUNS] = engine.list_runs()
+            _keep(pytestconfig, engine.list_runs())
     if request.session.testsfailed:
         print(f"the servers' logs: {folder}")
     else:
@@ -81,12 +81,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.hatchet)
 
 
+def _keep(config: pytest.Config, runs: str) -> None:
+    """Keep what an engine has run for the summary, which another process writes where several run tests."""
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output["runs"] = runs
+    else:
+        config.stash.setdefault(_RUNS, []).append(runs)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Keep what the engine of another process has run."""
+    runs = getattr(node, "workeroutput", {}).get("runs")
+    if runs:
+        _keep(node.config, runs)
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say how many tests ran on a real engine, and what the engine itself says that it has run."""
-    runs = config.stash.get(_RUNS, "")
-    if not runs:
+    engines = config.stash.get(_RUNS, [])
+    if not engines:
         return
     stats = terminalreporter.stats
     counts = {
@@ -94,9 +111,10 @@ def pytest_terminal_summary(
         for kind in ("passed", "failed", "error", "skipped")
     }
     terminalreporter.section("Hatchet")
-    terminalreporter.line("the engine's own count of tasks, by how they ended:")
-    for line in runs.splitlines():
-        terminalreporter.line(f"  {line}")
+    for runs in engines:
+        terminalreporter.line("an engine's own count of tasks, by how they ended:")
+        for line in runs.splitlines():
+            terminalreporter.line(f"  {line}")
     terminalreporter.line(
         f"{sum(counts.values()) - counts['skipped']} tests ran on a real Hatchet engine: "
         + ", ".join(f"{n} {kind}" for kind, n in counts.items())
