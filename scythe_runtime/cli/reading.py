@@ -74,7 +74,9 @@ def status(
             _show_progress(found)
         except KeyboardInterrupt:
             how = f"Come back with: scythe status {found.experiment_id} --follow"
-            raise KeyboardInterrupt(f"not following any more; the run goes on. {how}") from None
+            raise KeyboardInterrupt(
+                f"not following any more, which does not end the run. {how}"
+            ) from None
     manifest = found.manifest
     ledger = found.ledger()
     print(f"run {found.experiment_id}: {manifest.state}")

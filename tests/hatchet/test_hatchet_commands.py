@@ -122,7 +122,7 @@ print(run.experiment_id)
 
 
 def test_following_a_run_that_nobody_leads(farm: Farm, tmp_path: Path) -> None:
-    """`status --follow` says that there is no worker; when the root is cancelled it ends and says how to go on."""
+    """`status --follow` says that there is no worker; it ends by Ctrl-C, or when the root is cancelled, and says how to go on."""
     begin = """
 from plot.task import *
 from scythe_runtime import BaseExperiment
@@ -130,20 +130,22 @@ run, ref = BaseExperiment(runnable=add, run_name="plot").allocate([Sum(a=1, b=k)
 print(run.experiment_id, ref._driver._queue_id)
 """
     run_id, queue_id = farm.run(begin).split()
+    # a shell's background job ignores Ctrl-C
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = f"'scythe'; sys.argv[1:] = ['status', '{run_id}', '--follow'];"
     said = tmp_path / "said"
     with said.open("w") as err:
-        line = SCYTHE.replace(
-            "'scythe';", f"'scythe'; sys.argv[1:] = ['status', '{run_id}', '-f'];"
-        )
+        line = hears + SCYTHE.replace("'scythe';", command)
         following = farm.python(line, err=err)
-        poll(
-            lambda: "waiting: no worker serves" in said.read_text(), within_s=30, what="it says so"
-        )
-        farm.run(f"from scythe_runtime.hatchet import hatchet; hatchet.runs.cancel({queue_id!r})")
-        out, _ = following.communicate(timeout=40)
-    assert following.returncode == 0
-    assert f"scythe resume {run_id}" in out
+        poll(lambda: "waiting: no worker" in said.read_text(), within_s=30, what="it says so")
+        following.send_signal(signal.SIGINT)
+        assert following.wait(20) == 130
     assert said.read_text().count("waiting:") == 1
+    assert f"scythe status {run_id} --follow" in said.read_text()
+    farm.run(f"from scythe_runtime.hatchet import hatchet; hatchet.runs.cancel({queue_id!r})")
+    code, text = scythe(farm, "status", run_id, "--follow")
+    assert code == 0
+    assert f"scythe resume {run_id}" in text
 
 
 def test_a_worker_with_an_embedded_hatchet(farm: Farm, tmp_path: Path) -> None:
