@@ -1,16 +1,14 @@
 """The local engine: this machine's slots, led by a thread of the process that allocates."""
 
 import contextlib
-import shutil
 import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import Any, Final
 
 from scythe_runtime.batches import Batch, BatchReport, TaskRef
 from scythe_runtime.engine._load import task_ref
+from scythe_runtime.engine._logs import LogFolder, remove_leftovers
 from scythe_runtime.engine._pool import SlotPool
 from scythe_runtime.errors import EngineError, ScytheError, SlotStartError
 from scythe_runtime.registry import Experiment
@@ -44,15 +42,16 @@ class LocalEngine:
         """Start slots for an experiment; they load its module while the caller goes on."""
         task = task_ref(experiment.fn, name=experiment.name)
         # the run has no folder yet; what slots print is put into it at the end
-        logs = Path(tempfile.mkdtemp(prefix="scythe-logs-"))
+        logs = LogFolder.make()
         pool = SlotPool(
             task,
             runner="scythe_runtime.batch:Runners",
             slots=self.slots,
             timeout_s=timeout_s,
-            log_dir=logs,
+            log_dir=logs.path,
         )
         pool.start()
+        remove_leftovers()
         start_s = experiment.options.schedule_timeout_s
         if start_s is None and (bound := TimeoutSettings().EXPERIMENT_SCHEDULE):
             start_s = bound.total_seconds()
@@ -66,7 +65,9 @@ class LocalSlots:
         task: How they find the function.
     """
 
-    def __init__(self, task: TaskRef, pool: SlotPool, logs: Path, start_s: float | None) -> None:
+    def __init__(
+        self, task: TaskRef, pool: SlotPool, logs: LogFolder, start_s: float | None
+    ) -> None:
         self.task = task
         self._pool = pool
         self._logs = logs
@@ -85,7 +86,7 @@ class LocalSlots:
     def close(self) -> None:
         """Give the slots up."""
         self._pool.close()
-        shutil.rmtree(self._logs, ignore_errors=True)
+        self._logs.remove()
 
 
 class LocalDriver:
@@ -98,7 +99,7 @@ class LocalDriver:
         start_s: How long it may take until the first spec starts; None is without bound.
     """
 
-    def __init__(self, root: Root, pool: SlotPool, logs: Path, start_s: float | None) -> None:
+    def __init__(self, root: Root, pool: SlotPool, logs: LogFolder, start_s: float | None) -> None:
         self._root = root
         self._pool = pool
         self._logs = logs
@@ -126,9 +127,11 @@ class LocalDriver:
         finally:
             with contextlib.suppress(Exception):
                 self._pool.close()
-                self._root.keep_logs(self._logs)
-            if self._error is None:  # its message may name the folder
-                shutil.rmtree(self._logs, ignore_errors=True)
+                self._root.keep_logs(self._logs.path)
+            if self._error is None:
+                self._logs.remove()
+            else:  # its message may name the folder
+                self._logs.keep()
             self._ended.set()
 
     def _lead(self) -> Ending:
