@@ -13,6 +13,7 @@ from scythe_runtime.errors import NotFoundError, RunDamagedError, UsageError
 from scythe_runtime.iodiff import compare
 from scythe_runtime.iospec import io_spec
 from scythe_runtime.layout import RunLayout
+from scythe_runtime.leading import require_unled
 from scythe_runtime.ledger import Ledger, read_ledger, read_part
 from scythe_runtime.manifest import Counts, ExperimentRunManifest, load_yaml, read_manifest
 from scythe_runtime.provenance import ProvenanceReader
@@ -150,9 +151,10 @@ def go_on(
     A whole run that has nothing to do ends at once: no slot is started, nothing is written.
 
     Raises:
-        UsageError: The experiment's definition is another one now.
+        UsageError: The experiment's definition is another one now, or a process of this machine leads the run.
         RunDamagedError: The run directory lacks what it must hold.
     """
+    require_unled(store, layout.run_id)
     standing = stand(store, layout, experiment)
     manifest, ledger = standing.manifest, standing.ledger
     print(standing.describe(mode), file=sys.stderr)  # noqa: T201 - said before anything is computed

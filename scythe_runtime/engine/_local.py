@@ -11,6 +11,8 @@ from scythe_runtime.engine._load import task_ref
 from scythe_runtime.engine._logs import LogFolder, remove_leftovers
 from scythe_runtime.engine._pool import SlotPool
 from scythe_runtime.errors import EngineError, ScytheError, SlotStartError
+from scythe_runtime.leading import lead_alone
+from scythe_runtime.locks import Lock
 from scythe_runtime.registry import Experiment
 from scythe_runtime.root import Ending, Progress, Root
 from scythe_runtime.settings import TimeoutSettings
@@ -78,8 +80,13 @@ class LocalSlots:
         del store
 
     def lead(self, root: Root) -> "LocalDriver":
-        """Begin a run and return its driver."""
-        driver = LocalDriver(root, self._pool, self._logs, self._start_s)
+        """Begin a run and return its driver.
+
+        Raises:
+            UsageError: Another process of this machine leads it.
+        """
+        alone = lead_alone(root.store, root.address.run_id)
+        driver = LocalDriver(root, self._pool, self._logs, self._start_s, alone)
         driver.start()
         return driver
 
@@ -97,10 +104,19 @@ class LocalDriver:
         pool: Its slots.
         logs: Where they write what they print.
         start_s: How long it may take until the first spec starts; None is without bound.
+        alone: What tells other processes that this one leads the run.
     """
 
-    def __init__(self, root: Root, pool: SlotPool, logs: LogFolder, start_s: float | None) -> None:
+    def __init__(
+        self,
+        root: Root,
+        pool: SlotPool,
+        logs: LogFolder,
+        start_s: float | None,
+        alone: Lock | None,
+    ) -> None:
         self._root = root
+        self._alone = alone
         self._pool = pool
         self._logs = logs
         self._start_s = start_s  # None also once a spec has started
@@ -132,6 +148,8 @@ class LocalDriver:
                 self._logs.remove()
             else:  # its message may name the folder
                 self._logs.keep()
+            if self._alone is not None:
+                self._alone.release()
             self._ended.set()
 
     def _lead(self) -> Ending:

@@ -17,7 +17,15 @@ def field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Field:
     """Return a field in an empty folder, which is the working directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCYTHE_SLOTS", "2")
+    monkeypatch.setenv("SCYTHE_CACHE_DIR", str(tmp_path / "cache"))
     return Field(tmp_path)
+
+
+@pytest.fixture
+def no_locks(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the field's cache be where no lock can be had, as on a read-only disk."""
+    (field.folder / "no folder").touch()
+    monkeypatch.setenv("SCYTHE_CACHE_DIR", str(field.folder / "no folder" / "cache"))
 
 
 @pytest.fixture

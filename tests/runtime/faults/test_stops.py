@@ -11,7 +11,7 @@ import pytest
 from fault_field import Field, assert_same_tables, is_gone, until
 
 from scythe_runtime import open_run
-from scythe_runtime.errors import ExperimentRunNotFoundError
+from scythe_runtime.errors import ExperimentRunNotFoundError, UsageError
 
 MIDDLE = 1000
 BATCH = 50
@@ -173,8 +173,9 @@ def test_a_retry_that_crashes_at_its_tables_is_resumed(field: Field, stage: str)
     assert field.calls() == before
 
 
+@pytest.mark.usefixtures("no_locks")
 def test_two_that_go_on_at_once_lose_nothing(field: Field) -> None:
-    """Two processes resume one run at the same moment: it is whole, whichever writes the tables last."""
+    """Two processes resume one run at the same moment, where no lock can be had: it is whole, whichever writes the tables last."""
     process = field.start_elsewhere({MIDDLE: "wait-once"}, batch_size=BATCH)
     stop(field, process, signal.SIGKILL)
     both = [field.go_on_elsewhere("resume") for _ in range(2)]
@@ -183,8 +184,9 @@ def test_two_that_go_on_at_once_lose_nothing(field: Field) -> None:
     field.assert_whole(open_run("field"))
 
 
+@pytest.mark.usefixtures("no_locks")
 def test_a_resume_beside_the_leading_process_loses_nothing(field: Field) -> None:
-    """A run that is still led is resumed from elsewhere: both end, and it is whole."""
+    """A run that is still led is resumed from elsewhere, where no lock can be had: both end, and it is whole."""
     run, ref = field.start({MIDDLE: "wait-once"}, batch_size=BATCH)
     field.middle()
     process = field.go_on_elsewhere("resume")
@@ -194,6 +196,64 @@ def test_a_resume_beside_the_leading_process_loses_nothing(field: Field) -> None
     field.go_on()
     assert ref.result().state == "complete"
     field.assert_whole(run)
+
+
+def test_of_two_that_go_on_at_once_one_leads(field: Field) -> None:
+    """Two processes resume one run at the same moment: one leads it, the other is told so; nothing is called twice."""
+    process = field.start_elsewhere({MIDDLE: "wait-once"}, batch_size=BATCH)
+    stop(field, process, signal.SIGKILL)
+    run = open_run("field")
+    missing = {row for part in run.ledger().missing for row in part}
+    before = field.calls()
+    (field.folder / "reached").unlink()  # who leads waits in the middle again
+    both = [field.go_on_elsewhere("resume") for _ in range(2)]
+    field.middle()
+    until(lambda: any(process.poll() is not None for process in both))
+    (refused,) = (process for process in both if process.poll() is not None)
+    (leading,) = (process for process in both if process is not refused)
+    assert f"process {leading.pid} of this machine leads it" in refused.communicate()[1]
+    assert refused.returncode != 0
+    field.go_on()
+    _, said = leading.communicate(timeout=60)
+    assert leading.returncode == 0, said
+    field.assert_whole(run)
+    assert field.calls() - before == dict.fromkeys(missing, 1)
+
+
+@pytest.mark.parametrize("command", ["resume", "retry"])
+def test_a_run_that_is_led_is_not_gone_on_with(
+    field: Field, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """`scythe resume` and `retry` beside a living leading process: exit code 2 at once, its pid, and how to watch it."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    process = field.start_elsewhere({MIDDLE: "wait-once", 5: "raise"}, batch_size=BATCH)
+    field.middle()
+    run = open_run("field")
+    argv = [sys.executable, "-c", "from scythe_runtime.cli import main; main()", command, "field"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert f"process {process.pid} of this machine leads it" in done.stderr
+    assert f"scythe status {run.experiment_id} --follow" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert set(field.calls().values()) == {1}
+    with pytest.raises(UsageError, match=f"process {process.pid} of this machine"):
+        run.resume()
+    stop(field, process, signal.SIGKILL)  # the lock ends with it, and not later
+    assert run.resume().result().failed == 1
+    field.assert_whole(run, {5: ("ValueError", "no luck")})
+    assert list((field.folder / "cache" / "leading").iterdir()) == []
+
+
+def test_a_process_does_not_go_on_with_what_it_leads(field: Field) -> None:
+    """In a notebook: `run.resume()` while `ref` is under way says so, and afterwards does nothing."""
+    run, ref = field.start({MIDDLE: "wait-once"}, batch_size=BATCH)
+    field.middle()
+    with pytest.raises(UsageError, match="this process itself leads it"):
+        run.resume()
+    field.go_on()
+    assert ref.result().state == "complete"
+    assert run.resume().result().state == "complete"
+    assert field.called_again() == 0
 
 
 def test_a_second_resume_runs_nothing(field: Field) -> None:
