@@ -21,6 +21,7 @@ from scythe_runtime.batches import Batch, BatchReport, RunAddress, Verdict
 from scythe_runtime.bulk import PlainModels
 from scythe_runtime.columns import columns_of, decode, kind_in
 from scythe_runtime.errors import TaskNotWritten
+from scythe_runtime.fetching import look_again, newly_used
 from scythe_runtime.files import FileValue, file_fields, replace_files
 from scythe_runtime.layout import PartName, RunLayout
 from scythe_runtime.outcomes import Failure, Outcomes, Stored, WrongResult, to_ipc
@@ -129,6 +130,8 @@ class BatchRunner:
             or output_type.model_config.get("extra") == "allow"
         )
         self._fetches = self._experiment.options.auto_fetch_files and bool(file_fields(input_type))
+        if self._fetches and (allocated := self._layout.allocated) is not None:
+            look_again(allocated.timestamp())
         self._has_features = (
             input_type.computed_features is not ExperimentInputSpec.computed_features
         )
@@ -289,12 +292,14 @@ class BatchRunner:
     def _commit(self, batch: Batch, outcomes: Outcomes) -> None:
         """Put the frames, then the part: the part is the commit record."""
         n, frames = len(outcomes.rows), outcomes.frames
-        metadata = {
+        metadata: dict[str, Any] = {
             "run": self._layout.run_id,
             "worker": self._worker,
             "queue_id": batch.queue_id,
             "frames": sorted(frames),
         }
+        if self._fetches:
+            metadata["files"] = newly_used()
         try:
             table = outcomes.to_table(metadata)
         except PydanticSerializationError:  # one spec's value must not cost the batch

@@ -1,5 +1,6 @@
 """Whether a run directory is whole: every spec has one outcome, and the tables say the same as the parts."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 
 from scythe_runtime.columns import kind_in
 from scythe_runtime.errors import NotFoundError, RunDamagedError, StoreError
+from scythe_runtime.files import shown
 from scythe_runtime.layout import RunLayout
 from scythe_runtime.ledger import Ledger, frame_table, read_ledger, read_part
 from scythe_runtime.manifest import load_yaml, read_manifest
@@ -83,14 +85,25 @@ def check_run(store: Store, layout: RunLayout) -> CheckReport:
 
 
 def _damaged_parts(store: Store, ledger: Ledger) -> Iterator[str]:
+    """Yield what is wrong with the parts, and which input files were not the same for all of them."""
+    contents: defaultdict[str, set[str]] = defaultdict(set)
     for part in ledger.parts:
         try:
-            for name in part_metadata(read_part(store, part).schema)["frames"]:
+            metadata = part_metadata(read_part(store, part).schema)
+            for uri, digest in metadata.get("files", {}).items():
+                contents[uri].add(digest)
+            for name in metadata["frames"]:
                 key = part.frame_key(name)
                 path = store.local_path(key)
                 frame_table(part, name, path if path is not None else store.get(key))
         except (RunDamagedError, StoreError) as error:
             yield str(error)
+    for uri, digests in contents.items():
+        if len(digests) > 1:
+            yield (
+                f"input file {shown(uri)} changed while the run went on: results of {len(digests)} contents stand "
+                "side by side. Start a new run, with allocate(…, copy_remote=True)"
+            )
 
 
 def _rows(store: Store, layout: RunLayout, name: str, problems: list[str]) -> int | None:

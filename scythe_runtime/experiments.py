@@ -18,9 +18,10 @@ from scythe_runtime.errors import (
     NotFoundError,
 )
 from scythe_runtime.files import FileUrl, S3Url
+from scythe_runtime.layout import STAMP_FORMAT
 from scythe_runtime.manifest import ExperimentRunManifest, InputArtifactLocations
 from scythe_runtime.registry import Experiment, TInput, TOutput
-from scythe_runtime.run_keys import STAMP_FORMAT, RunKeys, newest
+from scythe_runtime.run_keys import RunKeys, newest
 from scythe_runtime.runnable import SerializableRunnable, UnregisteredExperiment
 from scythe_runtime.scatter_gather import RecursionMap
 from scythe_runtime.settings import ScytheStorageSettings

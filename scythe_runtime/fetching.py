@@ -1,16 +1,24 @@
-"""Files from elsewhere: to a place, or to a cache that all runs of this machine share."""
+"""Files from elsewhere: to a place, or to a cache that all runs of this machine share.
+
+A file of the cache is used when its server says that it is still the same. It is asked once a run and
+machine, as far as slots start together, and at most once a process and run.
+"""
 
 import hashlib
+import logging
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from scythe_runtime.cached import Origin, identity, never_changes, read_origin, write_origin
 from scythe_runtime.errors import NotFoundError, StoreError, StoreUnavailableError, UsageError
 from scythe_runtime.files import FileUrl, S3Url, parse_file, shown
 
@@ -26,8 +34,24 @@ _PIECE_BYTES: Final = 1024**2
 _LONGEST_NAME_BYTES: Final = 120
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _HTTP_OK: Final = 200
+_HTTP_SAME: Final = 304
 _HTTP_GONE: Final = frozenset({404, 410})
 _HTTP_LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_KNOWN_CONNECT_S: Final = 10.0
+"""How long to wait for a connection where there is a copy to go on with."""
+
+_log = logging.getLogger("scythe.experiment.files")  # to where specs log: the run's logs, Hatchet
+
+_since = time.time()
+"""What was asked before this is asked again."""
+_looked_at: dict[Path, tuple[Origin, list[int]]] = {}
+"""What this process has asked for, and the file that it was."""
+_news: dict[str, str] = {}
+_silent: set[str] = set()
+
+
+class _NoAnswerError(Exception):
+    """A server does not answer, and there is a copy of its file."""
 
 
 class _BrokenOffError(Exception):
@@ -61,22 +85,52 @@ def fetch_uri(
         return local_path
     source = _parsed(uri)
     with _alone_with(local_path):
-        if use_cache and local_path.exists():  # somebody else has just fetched it
-            return local_path
-        local_path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = local_path.with_name(f".{uuid.uuid4().hex}.part")
-        try:
-            _bring(source, temporary, s3)
-            temporary.replace(local_path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if not (use_cache and local_path.exists()):  # else somebody has just fetched it
+            _fetch(source, local_path, s3)
     return local_path
+
+
+def _fetch(
+    source: "FileValue", target: Path, s3: "S3Client | None", known: Origin | None = None
+) -> Origin | None:
+    """Put a file where it goes, whole, and return what is known of it; None: it is still the known one.
+
+    Raises:
+        StoreUnavailableError: No answer, or one that breaks off.
+        _NoAnswerError: No answer, and a known one is there.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        said = _bring(source, temporary, s3, known)
+        if said is None:
+            return None
+        with temporary.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        return replace(said, size_bytes=target.stat().st_size, sha256=sha256)
+    except StoreUnavailableError as error:
+        if known is None or (temporary.exists() and temporary.stat().st_size):
+            raise
+        raise _NoAnswerError(str(error)) from None
+    finally:
+        with suppress(OSError):  # a cache that cannot be written
+            temporary.unlink(missing_ok=True)
 
 
 def local_file(
     uri: "AnyUrl | HttpUrl | Path | str", *, use_cache: bool = True, s3: "S3Client | None" = None
 ) -> Path:
-    """Return a file to read: a path or file:// as it is, all else from the cache, fetched if need be.
+    """Return a file to read: a path or file:// as it is, all else from the cache, if that is still the same.
+
+    Where the server cannot be reached the copy in the cache is used, and a warning says so. What was
+    copied into a run never changes, and is not asked for.
+
+    Args:
+        uri: Which.
+        use_cache: Take what is in the cache where it is still the same; else it is fetched anew.
+        s3: The client for s3:// instead of one made from the environment.
 
     Raises:
         StoreError: As `fetch_uri`.
@@ -88,7 +142,81 @@ def local_file(
         if not source.is_file():
             raise NotFoundError(f"{source} does not exist or is not a file.")
         return source
-    return fetch_uri(source, cache_path(str(source)), use_cache, s3)
+    name = str(source)
+    target = cache_path(name)
+    if use_cache and never_changes(name):
+        return fetch_uri(source, target, s3=s3)
+    if use_cache and _is_known(target):
+        return target
+    with _alone_with(target):
+        known = read_origin(target) if use_cache else None
+        if known is None or known.asked < _since:
+            known = _brought_up_to_date(source, target, s3, known, use_cache=use_cache)
+        _looked_at[target] = known, identity(target)
+    if known.sha256:
+        _news[name] = known.sha256
+    return target
+
+
+def look_again(since: float) -> None:
+    """Ask servers anew for what was asked before a moment, in seconds since the epoch.
+
+    Who runs many runs in one process calls it for each, with the time of its allocation.
+    """
+    global _since  # noqa: PLW0603 - there is one cache
+    if since > _since:
+        _since = since
+        _silent.clear()
+
+
+def newly_used() -> dict[str, str]:
+    """Return the digests of contents by URI that this process has met since it was last asked."""
+    found = dict(_news)
+    _news.clear()
+    return found
+
+
+def _is_known(target: Path) -> bool:
+    """Return whether a file is the one that this process has looked at, and that is not too long ago."""
+    origin, file = _looked_at.get(target, (None, None))
+    if origin is None or origin.asked < _since:
+        return False
+    try:
+        return identity(target) == file
+    except OSError:
+        return False
+
+
+def _brought_up_to_date(
+    source: "FileValue",
+    target: Path,
+    s3: "S3Client | None",
+    known: Origin | None,
+    *,
+    use_cache: bool,
+) -> Origin:
+    """Return what is known of the file in the cache, after its server was asked."""
+    there = use_cache and target.exists()
+    before = known or Origin()  # nothing is known of a file that somebody touched: fetched anew
+    host = urlsplit(str(source)).netloc.rpartition("@")[2]
+    if there and host in _silent:
+        _warn(source, target, f"{host} did not answer before.")
+        return write_origin(target, before)
+    try:
+        said = _fetch(source, target, s3, before if there else None)
+    except _NoAnswerError as error:
+        _silent.add(host)
+        _warn(source, target, str(error))
+        said = None
+    return write_origin(target, before if said is None else said)
+
+
+def _warn(source: "FileValue", target: Path, reason: str) -> None:
+    fetched = time.strftime("%Y-%m-%d %H:%M", time.localtime(target.stat().st_mtime))
+    _log.warning(
+        "%s may have changed: %s The copy that was fetched on %s is used.",
+        *(shown(str(source)), reason, fetched),
+    )
 
 
 def cache_folder() -> Path:
@@ -158,8 +286,10 @@ def _alone_with(target: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _bring(source: Any, temporary: Path, s3: "S3Client | None") -> None:
-    """Write the source into a new file and flush it to the disk."""
+def _bring(
+    source: Any, temporary: Path, s3: "S3Client | None", known: Origin | None
+) -> Origin | None:
+    """Write the source into a new file and return what its server said; None: it is still the known one."""
     if isinstance(source, FileUrl):
         source = source.to_path()
     if isinstance(source, Path):
@@ -169,32 +299,41 @@ def _bring(source: Any, temporary: Path, s3: "S3Client | None") -> None:
             raise NotFoundError(f"{source} does not exist.") from None
         except OSError as error:
             raise StoreError(f"cannot read {source}: {error.strerror}.") from None
-    elif isinstance(source, S3Url):
-        _bring_s3(source, temporary, s3)
-    else:
-        _bring_http(str(source), temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
+        return Origin()
+    if isinstance(source, S3Url):
+        return _bring_s3(source, temporary, s3, known)
+    return _bring_http(str(source), temporary, known)
 
 
-def _bring_s3(url: S3Url, temporary: Path, s3: "S3Client | None") -> None:
+def _bring_s3(
+    url: S3Url, temporary: Path, s3: "S3Client | None", known: Origin | None
+) -> Origin | None:
     from scythe_runtime.settings import FetchSettings
     from scythe_runtime.store._s3 import S3Store
 
     limit_bytes = FetchSettings().MAX_SIZE
+    store = S3Store(url.bucket, client=s3, hasty=known is not None)
     with temporary.open("xb") as file:
-        S3Store(url.bucket, client=s3).download(url.key, file, limit_bytes=limit_bytes)
+        etag = store.download(
+            url.key, file, limit_bytes=limit_bytes, known_etag=known.etag if known else None
+        )
+    return None if etag is None else Origin(etag=etag)
 
 
-def _bring_http(uri: str, temporary: Path) -> None:
+def _bring_http(uri: str, temporary: Path, known: Origin | None) -> Origin | None:
     import urllib3
 
     from scythe_runtime.settings import FetchSettings
 
     settings = FetchSettings()
     seconds = settings.TIMEOUT.total_seconds()
+    timeout = urllib3.Timeout(seconds)
+    if known is not None:
+        timeout = urllib3.Timeout(connect=min(seconds, _KNOWN_CONNECT_S), read=seconds)
     retries = urllib3.Retry(
         total=_ATTEMPTS,
+        connect=None if known is None else 1,
+        read=None if known is None else 1,
         backoff_factor=0.1,
         backoff_max=10,
         status_forcelist=_HTTP_LATER,
@@ -202,19 +341,24 @@ def _bring_http(uri: str, temporary: Path) -> None:
         respect_retry_after_header=False,  # it may say an hour
     )
     # identity: what arrives is what is stored, so that its length can be checked
-    headers = {"Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity", **(known.condition() if known else {})}
     address = urllib3.util.parse_url(uri)
     if address.auth:
         headers |= urllib3.make_headers(basic_auth=unquote(address.auth))
     reason = ""
-    with _http(uri, timeout=urllib3.Timeout(seconds), retries=retries) as http:
+    with _http(uri, timeout=timeout, retries=retries) as http:
         for _ in range(_ATTEMPTS):
             try:
                 answer = http.request(
                     "GET", address._replace(auth=None).url, preload_content=False, headers=headers
                 )
                 try:
+                    if known is not None and answer.status == _HTTP_SAME:
+                        return None
                     _check_answer(uri, answer, settings.MAX_SIZE)
+                    said = Origin.said(answer.headers)
+                    if known is not None and known.sha256 and known.is_still(said):
+                        return None
                     with temporary.open("wb") as file:
                         _receive(uri, answer, file, settings.MAX_SIZE)
                 finally:
@@ -229,7 +373,7 @@ def _bring_http(uri: str, temporary: Path) -> None:
                     f"cannot fetch {shown(uri)}: {_cause(cause)}. Check the address and the network."
                 ) from None
             else:
-                return
+                return said
     raise StoreUnavailableError(
         f"cannot fetch {shown(uri)} whole in {_ATTEMPTS} attempts: {reason}. Try again later."
     )

@@ -1,10 +1,14 @@
 """Every key of a run directory, in one class. No I/O."""
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import Final
 
 RESERVED_FRAMES: Final = frozenset({"scalars", "result_file_refs", "errors"})
+
+STAMP_FORMAT: Final = "%Y-%m-%d_%H-%M-%S"
+"""Of the time in a run's id."""
 
 _PART = re.compile(r"b(\d+)\.(\d+)-(\d+)_ok(\d+)_failed(\d+)\.arrow")
 
@@ -38,6 +42,15 @@ class RunLayout:
     """
 
     run_id: str
+
+    @property
+    def allocated(self) -> dt.datetime | None:
+        """When the run was allocated, to the second; None for an id of another form."""
+        stamp = self.run_id.rpartition("/")[2].rpartition("_")[0]
+        try:
+            return dt.datetime.strptime(stamp, STAMP_FORMAT).replace(tzinfo=dt.UTC)
+        except ValueError:
+            return None
 
     @property
     def prefix(self) -> str:

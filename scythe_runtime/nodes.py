@@ -161,7 +161,9 @@ def gathered(result: ScatterGatherResult) -> GatheredExperimentRuns:
     """Return the final tables of a run as frames; see `ScatterGatherResult.to_gathered_experiment_runs`."""
     from scythe_runtime.fetching import local_file
 
-    frames = {name: pd.read_parquet(local_file(uri)) for name, uri in result.uris.items()}
+    # a retry writes them anew
+    tables = {name: local_file(uri, use_cache=False) for name, uri in result.uris.items()}
+    frames = {name: pd.read_parquet(path) for name, path in tables.items()}
     errors = frames.pop("errors", None)
     return GatheredExperimentRuns(
         success=_output_of(frames),

@@ -272,7 +272,10 @@ def _copied(value: Any) -> Any:
 
 
 def part_metadata(schema: pa.Schema) -> dict[str, Any]:
-    """Return what is the same for all rows of a part: worker, queue_id, run, frames (their names)."""
+    """Return what is the same for all rows of a part: worker, queue_id, run, frames (their names), files.
+
+    `files` are the digests, by URI, of remote input files that the slot met since its part before.
+    """
     found: dict[str, Any] = json.loads((schema.metadata or {}).get(META_KEY, b'{"frames": []}'))
     return found
 

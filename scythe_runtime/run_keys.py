@@ -3,14 +3,12 @@
 import datetime as dt
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from scythe_runtime.layout import RunLayout
+from scythe_runtime.layout import STAMP_FORMAT, RunLayout
 from scythe_runtime.versions import SemVer
-
-STAMP_FORMAT: Final = "%Y-%m-%d_%H-%M-%S"
 
 Run = TypeVar("Run", bound="RunKeys")
 

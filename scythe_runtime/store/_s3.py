@@ -181,32 +181,52 @@ class S3Store:
             temporary.unlink(missing_ok=True)
         return to
 
-    def download(self, key: str, into: IO[bytes], *, limit_bytes: int | None = None) -> None:
+    def download(
+        self,
+        key: str,
+        into: IO[bytes],
+        *,
+        limit_bytes: int | None = None,
+        known_etag: str | None = None,
+    ) -> str | None:
         """Write an object into an open file, from the start again where the connection breaks.
 
         Args:
             key: Which object.
             into: An empty file.
             limit_bytes: Refuse a larger object.
+            known_etag: Write nothing if the object still has this tag.
+
+        Returns:
+            The object's tag, or None if it is the known one.
 
         Raises:
             NotFoundError: Nothing is stored under that key.
             StoreError: It is larger than the limit.
         """
-        from botocore.exceptions import BotoCoreError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         name = self._base + key  # not checked: the keys of others may have any form
+        condition: dict[str, Any] = {} if known_etag is None else {"IfNoneMatch": known_etag}
         reason = ""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 time.sleep(min(0.1 * 2**attempt, 5.0))
             into.seek(0)
             into.truncate()
-            answer = self._ask(
-                "read", key, lambda: self.client.get_object(Bucket=self.bucket, Key=name)
-            )
+            try:
+                answer = self._ask(
+                    "read",
+                    key,
+                    lambda: self.client.get_object(Bucket=self.bucket, Key=name, **condition),
+                    expected={"304"},
+                )
+            except ClientError:
+                return None
             try:
                 with closing(answer["Body"]) as body:
+                    if known_etag is not None and answer.get("ETag") == known_etag:
+                        return None  # a server that knows no conditions
                     if limit_bytes is not None and answer["ContentLength"] > limit_bytes:
                         raise StoreError(
                             f"{self._shown(key)} is larger than {limit_bytes} bytes. Raise SCYTHE_FETCH_MAX_SIZE "
@@ -218,7 +238,7 @@ class S3Store:
                 reason = type(error).__name__
                 continue
             if into.tell() == answer["ContentLength"]:
-                return
+                return answer.get("ETag") or ""
             reason = f"{into.tell()} of {answer['ContentLength']} bytes"
         raise StoreUnavailableError(
             f"cannot read {self._shown(key)} whole from {without_user(self.client.meta.endpoint_url)} in "
