@@ -485,6 +485,12 @@ class ExperimentRun(RunKeys, Generic[TInput, TOutput]):
         """Run what has failed once more, and return a reference to wait for it."""
         return self._go_on("retry")
 
+    def cancel(self) -> None:
+        """End the run, which another process or Hatchet leads; what is committed stays for `resume`."""
+        from scythe_runtime.cancel import cancel
+
+        cancel(self)
+
     def _go_on(self, mode: Literal["resume", "retry"]) -> "BatchRef":
         from scythe_runtime.engine import engine_from_settings
         from scythe_runtime.refs import BatchRef

@@ -26,13 +26,18 @@ def lead_alone(store: Store, run_id: str) -> Lock | None:
         raise UsageError(_led(run_id, str(held))) from None
 
 
+def leader_of(store: Store, run_id: str) -> str | None:
+    """Return the pid of the process of this machine that leads a run, "" if it is not known; None if none does."""
+    return holder(_path(store, run_id))
+
+
 def require_unled(store: Store, run_id: str) -> None:
     """Return only if no living process of this machine leads a run, as far as that can be known.
 
     Raises:
         UsageError: One does; the message says which, and how to watch it.
     """
-    pid = holder(_path(store, run_id))
+    pid = leader_of(store, run_id)
     if pid is not None:
         raise UsageError(_led(run_id, pid))
 
@@ -42,7 +47,7 @@ def _led(run_id: str, pid: str) -> str:
     who = "this process itself" if own else f"process {pid or '(unknown)'} of this machine"
     return (
         f"run {run_id} is under way: {who} leads it. Watch it: scythe status {run_id} --follow. "
-        "What is left once it has ended, also by Ctrl-C, can be gone on with then."
+        f"Or end it: scythe cancel {run_id}; what is left then can be gone on with."
     )
 
 

@@ -77,6 +77,10 @@ class RunRef(Generic[T]):
         """Return how far the run is."""
         return self._driver.progress()
 
+    def cancel(self) -> None:
+        """End the run early; what is committed stays for `resume`, and `result()` says what is pending."""
+        self._driver.cancel()
+
     def _read(self, ending: Ending) -> T:
         raise NotImplementedError
 

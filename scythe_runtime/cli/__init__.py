@@ -11,14 +11,14 @@ from scythe_runtime.cli.here import replay
 from scythe_runtime.cli.machine import doctor, worker
 from scythe_runtime.cli.options import FAILURES, INTERRUPTED, MISTAKE
 from scythe_runtime.cli.reading import check, errors, results, runs, status
-from scythe_runtime.cli.running import resume, retry, run
+from scythe_runtime.cli.running import cancel, resume, retry, run
 from scythe_runtime.errors import BaseNotFoundError, ScytheError, UsageError
 
 __all__ = ["app", "main"]
 
 _COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     *(run, runs, status, results, errors),
-    *(resume, retry, replay, check, doctor, worker),
+    *(resume, retry, cancel, replay, check, doctor, worker),
 )
 
 app = typer.Typer(

@@ -1,4 +1,4 @@
-"""Commands that run many samples: `run`, `resume`, `retry`."""
+"""Commands that run many samples, or end that: `run`, `resume`, `retry`, `cancel`."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -95,6 +95,26 @@ def retry(run: Run) -> None:
     found = open_run(run)
     print(f"run {found.experiment_id}")
     _follow(found, found.retry_failed())
+
+
+def cancel(run: Run) -> None:
+    """End a run that is under way; what it has computed stays.
+
+    For instance: scythe cancel office
+    """
+    from scythe_runtime.cancel import cancel as end
+    from scythe_runtime.runs import open_run
+
+    found = open_run(run)
+    run_id = found.experiment_id
+    print(f"run {run_id} is ended …", file=sys.stderr)
+    end(found)
+    ledger = found.ledger()
+    pending = ledger.num_specs - ledger.num_done
+    print(f"run {run_id}: {ledger.num_done:,} of {ledger.num_specs:,} specs have an outcome")
+    print(f"What there is:  scythe results {run_id}")
+    if pending:
+        print(f"Go on:          scythe resume {run_id}")
 
 
 def _stray(words: list[str]) -> str:

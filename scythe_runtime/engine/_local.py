@@ -169,7 +169,7 @@ class LocalDriver:
         if self._cancelled.is_set():
             reason = "interrupted"
         ending = self._root.finish(stopped_by=reason)
-        if broken is not None:
+        if broken is not None and not self._cancelled.is_set():
             raise broken
         return ending
 

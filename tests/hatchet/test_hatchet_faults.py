@@ -5,6 +5,7 @@ Each outcome is compared with what the function returns.
 
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -216,7 +217,7 @@ run, ref = BaseExperiment(runnable=add, run_name="plot").allocate(
 )
 while not any(plan.id.startswith("0001-main") for plan in run.ledger().plans):
     time.sleep(0.02)
-ref._driver.cancel()
+ref.cancel()
 time.sleep(1)  # what was being put
 before = run.ledger().num_done
 time.sleep(5)
@@ -313,20 +314,33 @@ def test_two_runs_at_once_lose_a_worker(new_farm: Callable[..., Farm]) -> None:
     assert lowest == [1.0, 1000.0]
 
 
-def test_cancelling_frees_the_slots(new_farm: Callable[..., Farm]) -> None:
-    """What is at work when a run is cancelled is killed: another run need not wait for it."""
+def test_scythe_cancel_frees_the_slots(new_farm: Callable[..., Farm]) -> None:
+    """What is at work when a run is cancelled is killed; who waits is told, and another run need not wait for it."""
     farm = new_farm()
     worker = farm.worker()
-    out = farm.run(
+    waiting = farm.python(
         """
-import time
 from plot.task import *
 from scythe_runtime import BaseExperiment
-experiment = BaseExperiment(runnable=add, run_name="plot")
-run, ref = experiment.allocate([Sum(a=1, b=k, seconds=600) for k in range(4)], batch_size=1)
-time.sleep(4)
-ref._driver.cancel()
-run, ref = experiment.allocate([Sum(a=1, b=k) for k in range(20)])
+run, ref = BaseExperiment(runnable=add, run_name="plot").allocate(
+    [Sum(a=1, b=k, seconds=600) for k in range(4)], batch_size=1
+)
+ref.result()
+"""
+    )
+    time.sleep(6)
+    cancel = (
+        "import sys; sys.argv[1:] = ['cancel', 'plot']; from scythe_runtime.cli import main; main()"
+    )
+    said = farm.run(cancel)
+    assert ("0 of 4 specs" in said, "scythe resume plot/" in said) == (True, True), said
+    assert "scythe resume plot/" in waiting.communicate(timeout=30)[1]
+    assert "(cancelled): nothing to cancel" in farm.python(cancel).communicate(timeout=30)[1]
+    out = farm.run(
+        """
+from plot.task import *
+from scythe_runtime import BaseExperiment
+run, ref = BaseExperiment(runnable=add, run_name="plot").allocate([Sum(a=1, b=k) for k in range(20)])
 print(ref.result().succeeded, run.check().ok)
 """
     )
