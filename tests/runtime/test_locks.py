@@ -1,5 +1,6 @@
 """Locks end with their process, and with nothing else."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -101,6 +102,29 @@ def test_of_many_one_is_in(tmp_path: Path) -> None:
     lines = noted.read_text().splitlines()
     assert len(lines) >= 2 * 100
     assert lines == ["in", "out"] * (len(lines) // 2)
+
+
+def test_a_file_that_its_holder_removes_meanwhile_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed between its opening and its locking, as by a holder that ends: the next file of that name is locked."""
+    path = tmp_path / "lock"
+    flock, removed = fcntl.flock, []
+
+    def late(descriptor: int, operation: int) -> None:
+        if not removed:
+            removed.append(path.stat().st_ino)
+            path.unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    mine = lock(path, "mine")
+    assert mine is not None
+    assert removed
+    assert holder(path) == "mine"
+    with pytest.raises(HeldError, match="mine"):
+        lock(path, "another's")
+    mine.release()
 
 
 def test_where_no_lock_can_be_there_is_none(tmp_path: Path) -> None:
