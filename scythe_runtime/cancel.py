@@ -1,22 +1,19 @@
 """Ending a run that is under way, from outside. What is committed stays, and `resume` goes on with it."""
 
-import contextlib
 import datetime as dt
-import os
-import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from scythe_runtime.errors import EngineError, ScytheError, UsageError
 from scythe_runtime.layout import RunLayout
-from scythe_runtime.leading import leader_of
+from scythe_runtime.leading import ask_to_end, leader_of
 from scythe_runtime.manifest import write_manifest
 
 if TYPE_CHECKING:
     from scythe_runtime.experiments import ExperimentRun
 
 _LOOK_S: Final = 0.2
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 120.0
 
 
 def cancel(run: "ExperimentRun[Any, Any]") -> None:
@@ -33,7 +30,7 @@ def cancel(run: "ExperimentRun[Any, Any]") -> None:
     if manifest.engine == "hatchet":
         _cancel_in_hatchet(run)
     else:
-        _interrupt_leader(run)
+        _ask_leader(run)
 
 
 def _cancel_in_hatchet(run: "ExperimentRun[Any, Any]") -> None:
@@ -55,25 +52,19 @@ def _cancel_in_hatchet(run: "ExperimentRun[Any, Any]") -> None:
         write_manifest(run.store, RunLayout(run_id), manifest.model_copy(update=ended))
 
 
-def _interrupt_leader(run: "ExperimentRun[Any, Any]") -> None:
-    """Do what Ctrl-C does in the process that leads a run."""
+def _ask_leader(run: "ExperimentRun[Any, Any]") -> None:
     run_id = run.experiment_id
     pid = leader_of(run.store, run_id)
-    if not pid:
+    if pid is None:
         message = (
             f"no process of this machine leads run {run_id}. If another machine does, end it there by Ctrl-C; "
             f"if nobody does: scythe resume {run_id}"
         )
         raise UsageError(message)
-    if pid == str(os.getpid()):
-        raise UsageError(f"this process itself leads run {run_id}: call cancel() of its reference")
-    with contextlib.suppress(ProcessLookupError):  # it ended just now
-        os.kill(int(pid), signal.SIGINT)
+    ask_to_end(run.store, run_id)
     deadline = time.monotonic() + _PATIENCE_S
     while leader_of(run.store, run_id) == pid:
         if time.monotonic() > deadline:
-            message = (
-                f"process {pid}, which leads run {run_id}, does not end. End it by: kill {pid}"
-            )
+            message = f"process {pid}, which leads run {run_id}, has not ended yet. Wait for it, or: kill {pid}"
             raise EngineError(message)
         time.sleep(_LOOK_S)

@@ -11,8 +11,7 @@ from scythe_runtime.engine._load import task_ref
 from scythe_runtime.engine._logs import LogFolder, remove_leftovers
 from scythe_runtime.engine._pool import SlotPool
 from scythe_runtime.errors import EngineError, ScytheError, SlotStartError
-from scythe_runtime.leading import lead_alone
-from scythe_runtime.locks import Lock
+from scythe_runtime.leading import Leadership, lead_alone
 from scythe_runtime.registry import Experiment
 from scythe_runtime.root import Ending, Progress, Root
 from scythe_runtime.settings import TimeoutSettings
@@ -104,7 +103,7 @@ class LocalDriver:
         pool: Its slots.
         logs: Where they write what they print.
         start_s: How long it may take until the first spec starts; None is without bound.
-        alone: What tells other processes that this one leads the run.
+        alone: What others see of it: that this process leads the run.
     """
 
     def __init__(
@@ -113,7 +112,7 @@ class LocalDriver:
         pool: SlotPool,
         logs: LogFolder,
         start_s: float | None,
-        alone: Lock | None,
+        alone: Leadership,
     ) -> None:
         self._root = root
         self._alone = alone
@@ -148,8 +147,7 @@ class LocalDriver:
                 self._logs.remove()
             else:  # its message may name the folder
                 self._logs.keep()
-            if self._alone is not None:
-                self._alone.release()
+            self._alone.release()
             self._ended.set()
 
     def _lead(self) -> Ending:
@@ -179,6 +177,8 @@ class LocalDriver:
 
     def _should_stop(self) -> bool:
         self._look_for_start()
+        if not self._cancelled.is_set() and self._alone.asked_to_end():
+            self.cancel()
         return self._cancelled.is_set() or self._root.over_budget or self._late is not None
 
     def _look_for_start(self) -> None:
