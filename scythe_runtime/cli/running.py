@@ -107,7 +107,7 @@ def cancel(run: Run) -> None:
 
     found = open_run(run)
     run_id = found.experiment_id
-    print(f"run {run_id} is ended …", file=sys.stderr)
+    print(f"ending run {run_id} …", file=sys.stderr)
     end(found)
     ledger = found.ledger()
     pending = ledger.num_specs - ledger.num_done
