@@ -325,10 +325,13 @@ from scythe_runtime import BaseExperiment
 run, ref = BaseExperiment(runnable=add, run_name="plot").allocate(
     [Sum(a=1, b=k, seconds=600) for k in range(4)], batch_size=1
 )
+print(run.experiment_id, flush=True)
 ref.result()
 """
     )
-    time.sleep(6)
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline().startswith("plot/")
+    time.sleep(4)  # two batches are at work by then, mostly
     cancel = (
         "import sys; sys.argv[1:] = ['cancel', 'plot']; from scythe_runtime.cli import main; main()"
     )

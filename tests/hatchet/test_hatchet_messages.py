@@ -66,7 +66,9 @@ MISTAKES: dict[str, tuple[Callable[[Farm], dict[str, str]], str]] = {
 @pytest.fixture(scope="module")
 def farm(servers: tuple[Hatchet, S3Server], tmp_path_factory: pytest.TempPathFactory) -> Farm:
     """Return a repository without workers."""
-    return Farm(tmp_path_factory.mktemp("mistaken"), *servers)
+    farm = Farm(tmp_path_factory.mktemp("mistaken"), *servers)
+    farm.run("import hatchet_sdk, scythe_runtime.worker")  # compiled, in an environment that is new
+    return farm
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
