@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from scythe_runtime.batches import Rows
+from scythe_runtime.columns import numbers_of
 from scythe_runtime.errors import RunDamagedError
 from scythe_runtime.layout import PartName, RunLayout
 from scythe_runtime.outcomes import from_ipc, part_metadata
@@ -192,9 +193,8 @@ def _stranger(part: Part, table: pa.Table) -> str | None:
         return f"is of another run, {origin}"
     if "row" not in table.column_names or table.schema.field("row").type != pa.int64():
         return "is no outcome part"
-    chunks = table.column("row").chunks
-    rows = [np.frombuffer(c.buffers()[1], "i8", len(c), 8 * c.offset) for c in chunks]
-    if not np.array_equal(np.concatenate([none, *rows]), expected):
+    rows = numbers_of(table.column("row"))
+    if rows is None or not np.array_equal(np.concatenate([none, *rows]), expected):
         return "holds the outcomes of other specs than its plan says"
     return None
 

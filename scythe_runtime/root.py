@@ -18,7 +18,7 @@ import numpy as np
 
 from scythe_runtime.batch import RunIds
 from scythe_runtime.batches import Batch, BatchReport, Rows, RunAddress
-from scythe_runtime.columns import columns_of, kind_in
+from scythe_runtime.columns import columns_of, kind_in, numbers_of
 from scythe_runtime.gather import Gather, Gathered
 from scythe_runtime.layout import RunLayout
 from scythe_runtime.ledger import Ledger, Part, read_ledger, read_part
@@ -457,13 +457,8 @@ def canary_rows(specs: SpecsReader) -> list[int]:
 
 def _numbers(column: Any) -> "np.ndarray[Any, Any] | None":
     """Return a column without nulls as numbers, by its buffers: `to_numpy` imports pandas."""
-    pieces = []
-    for chunk in column.chunks:
-        if chunk.null_count:
-            return None
-        data = np.frombuffer(
-            chunk.buffers()[1], dtype="f8" if str(chunk.type) == "double" else "i8"
-        )
-        pieces.append(data[chunk.offset : chunk.offset + len(chunk)])
+    pieces = numbers_of(column)
+    if pieces is None:
+        return None
     values = np.concatenate(pieces) if pieces else np.empty(0)
     return None if np.isnan(values.astype(float)).any() else values

@@ -189,8 +189,7 @@ class Watch:
             if slot.at_work and not slot.overran:
                 row, since = slot.word.read()
                 if row >= 0 and time.monotonic() - since > self._timeout_s:
-                    slot.overran = row, since
-                    self._host.kill_slot(slot.serial)
+                    self._kill(slot, (row, since))
 
     def _dispatch(self) -> None:
         now = time.monotonic()
@@ -231,7 +230,7 @@ class Watch:
         self._jobs.difference_update(jobs)
         for slot in self._slots if kill and self._host is not None else ():
             if slot.at_work and slot.at_work[0] in jobs and not slot.overran:
-                self._kill(slot)
+                self._kill(slot, slot.word.read())
 
     def _replace(self, job: Job, pieces: list[Work]) -> None:
         if not job.withdrawn:
@@ -249,9 +248,9 @@ class Watch:
 
     # --- slots
 
-    def _kill(self, slot: _Slot) -> None:
+    def _kill(self, slot: _Slot, word: tuple[int, float]) -> None:
         assert self._host is not None
-        slot.overran = slot.word.read()
+        slot.overran = word
         self._host.kill_slot(slot.serial)
 
     def _begin_slot(self, number: int) -> None:
